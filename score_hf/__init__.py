@@ -1,0 +1,1 @@
+"""SCORE: open-vocabulary instance segmentation of aerial images, for Transformers."""
