@@ -1,0 +1,88 @@
+"""The general CLIP's image side: a ConvNeXt whose raw stages feed everything else."""
+
+import torch
+from torch import Tensor, nn
+from transformers import ConvNextConfig
+from transformers.activations import ACT2FN
+from transformers.models.convnext.modeling_convnext import (
+    ConvNextEmbeddings,
+    ConvNextPreTrainedModel,
+    ConvNextStage,
+)
+
+
+class ScoreVisualHead(nn.Module):
+    """CLIP's head over pooled trunk features: norm, two layers, embedding space.
+
+    Args:
+        config: Configuration of the trunk.
+        projection_dim: Width of the embedding space.
+    """
+
+    def __init__(self, config: ConvNextConfig, projection_dim: int) -> None:
+        super().__init__()
+        width = config.hidden_sizes[-1]
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.fc1 = nn.Linear(width, 2 * projection_dim)
+        self.act = ACT2FN["gelu"]
+        self.fc2 = nn.Linear(2 * projection_dim, projection_dim, bias=False)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Maps (..., trunk width) to (..., projection_dim), not normalised."""
+        return self.fc2(self.act(self.fc1(self.norm(pooled))))
+
+
+class ScoreGeneralTrunk(ConvNextPreTrainedModel):
+    """ConvNeXt of an OpenCLIP model with its visual head.
+
+    `ConvNextBackbone` would add a layer norm to each stage that CLIP's trunk does not have, and
+    `ConvNextModel` refuses sdpa although it holds no attention that would need another kind.
+
+    Args:
+        config: Configuration of the trunk.
+        projection_dim: Width of the embedding space.
+    """
+
+    _supports_sdpa = True
+
+    def __init__(self, config: ConvNextConfig, projection_dim: int) -> None:
+        super().__init__(config)
+        self.embeddings = ConvNextEmbeddings(config)
+        widths = [config.hidden_sizes[0], *config.hidden_sizes]
+        self.stages = nn.ModuleList(
+            ConvNextStage(
+                config,
+                in_channels=widths[i],
+                out_channels=widths[i + 1],
+                stride=1 if i == 0 else 2,
+                depth=config.depths[i],
+            )
+            for i in range(config.num_stages)
+        )
+        self.head = ScoreVisualHead(config, projection_dim)
+        # Scale of the general CLIP's own similarities, ln(1/0.07) in CLIP's start.
+        self.logit_scale = nn.Parameter(torch.tensor(2.6593))
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, ScoreGeneralTrunk):
+            nn.init.constant_(module.logit_scale, 2.6593)
+
+    def forward(self, pixel_values: Tensor) -> list[Tensor]:
+        """Computes the stages.
+
+        Args:
+            pixel_values: (batch, 3, height, width).
+
+        Returns:
+            Raw stage outputs at strides 4, 8, 16 and 32, each (batch, channels, h, w).
+        """
+        features = self.embeddings(pixel_values.to(self.dtype))
+        stages = []
+        for stage in self.stages:
+            features = stage(features)
+            # The pixel decoder's convolutions and group norms want plain memory order.
+            stages.append(features.contiguous())
+        return stages

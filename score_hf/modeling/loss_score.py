@@ -1,0 +1,151 @@
+"""Losses of SCORE: those of Mask2Former, at every prediction (paper §4.2)."""
+
+import torch
+from torch import Tensor, nn
+
+from .configuration_score import ScoreConfig
+from .matching import ScoreMatcher, sample_at
+
+
+class ScoreCriterion:
+    """Matches every prediction with the objects and measures class, mask and dice losses.
+
+    Args:
+        config: Gives the weights and how points are sampled.
+    """
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self.matcher = ScoreMatcher(config)
+        self.weights = {
+            "loss_class": config.class_weight,
+            "loss_mask": config.mask_weight,
+            "loss_dice": config.dice_weight,
+        }
+        self.no_object_weight = config.no_object_weight
+        self.num_points = config.num_points
+        self.num_candidates = int(config.num_points * config.oversample_ratio)
+        self.num_uncertain = int(config.num_points * config.importance_sample_ratio)
+
+    def draw_candidates(self, objects: int, device: torch.device) -> Tensor:
+        """Draws points (objects, candidates, 2) of which the most uncertain are kept."""
+        return torch.rand(objects, self.num_candidates, 2, device=device)
+
+    def draw_random(self, objects: int, device: torch.device) -> Tensor:
+        """Draws the points (objects, rest, 2) that are kept whatever their uncertainty."""
+        rest = self.num_points - self.num_uncertain
+        return torch.rand(objects, rest, 2, device=device)
+
+    def __call__(
+        self,
+        class_logits: tuple[Tensor, ...],
+        mask_logits: tuple[Tensor, ...],
+        mask_labels: list[Tensor],
+        class_labels: list[Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Measures all losses.
+
+        Args:
+            class_logits: (batch, queries, classes + 1) of each prediction, the last one last.
+            mask_logits: (batch, queries, h, w) of each prediction.
+            mask_labels: One (objects, height, width) tensor an image, at the padded input's size.
+            class_labels: One (objects,) int64 tensor an image.
+
+        Returns:
+            The weighted sum over all predictions, and each unweighted loss under names such as
+            `loss_mask_0` (prediction 0) or `loss_mask` (the last).
+        """
+        objects = count_objects(class_labels, class_logits[-1].device)
+        total = class_logits[-1].new_zeros((), dtype=torch.float32)
+        losses = {}
+        last = len(class_logits) - 1
+        # The last prediction first, as the original draws its points.
+        for index in (last, *range(last)):
+            parts = self._losses_of(
+                class_logits[index], mask_logits[index], mask_labels, class_labels, objects
+            )
+            for name, value in parts.items():
+                losses[name if index == last else f"{name}_{index}"] = value.detach()
+                total = total + self.weights[name] * value
+        return total, losses
+
+    def _losses_of(
+        self,
+        class_logits: Tensor,
+        mask_logits: Tensor,
+        mask_labels: list[Tensor],
+        class_labels: list[Tensor],
+        objects: Tensor,
+    ) -> dict[str, Tensor]:
+        pairs = self.matcher(class_logits, mask_logits, mask_labels, class_labels)
+        predicted = torch.cat([mask_logits[i, q] for i, (q, _) in enumerate(pairs)]).float()
+        target = torch.cat(
+            [labels[o].to(predicted) for labels, (_, o) in zip(mask_labels, pairs, strict=True)]
+        )
+        loss_mask, loss_dice = self._mask_losses(predicted, target, objects)
+        return {
+            "loss_class": self._class_loss(class_logits.float(), class_labels, pairs),
+            "loss_mask": loss_mask,
+            "loss_dice": loss_dice,
+        }
+
+    def _class_loss(
+        self, class_logits: Tensor, class_labels: list[Tensor], pairs: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        no_object = class_logits.shape[-1] - 1
+        target = torch.full(
+            class_logits.shape[:2], no_object, dtype=torch.int64, device=class_logits.device
+        )
+        for i, (queries, objects) in enumerate(pairs):
+            target[i, queries] = class_labels[i][objects]
+        weight = class_logits.new_ones(no_object + 1)
+        weight[-1] = self.no_object_weight
+        return nn.functional.cross_entropy(class_logits.transpose(1, 2), target, weight)
+
+    def _mask_losses(
+        self, predicted: Tensor, target: Tensor, objects: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Losses of matched masks (n, h, w) and (n, height, width) at sampled points."""
+        if predicted.shape[0] == 0:
+            nothing = predicted.sum()
+            return nothing, nothing
+        points = self._choose_points(predicted)
+        logits = sample_at(predicted, points)
+        with torch.no_grad():
+            labels = sample_at(target, points)
+        entropy = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        probability = logits.sigmoid()
+        overlap = 2 * (probability * labels).sum(dim=1)
+        dice = 1 - (overlap + 1) / (probability.sum(dim=1) + labels.sum(dim=1) + 1)
+        return entropy.mean(dim=1).sum() / objects, dice.sum() / objects
+
+    @torch.no_grad()
+    def _choose_points(self, predicted: Tensor) -> Tensor:
+        """Keeps the candidates whose logits are nearest 0 and adds random ones: (n, points, 2)."""
+        count, device = predicted.shape[0], predicted.device
+        candidates = self.draw_candidates(count, device)
+        uncertainty = -sample_at(predicted, candidates).abs()
+        best = uncertainty.topk(self.num_uncertain, dim=1).indices
+        uncertain = candidates.gather(1, best.unsqueeze(-1).expand(-1, -1, 2))
+        return torch.cat((uncertain, self.draw_random(count, device)), dim=1)
+
+
+def count_objects(class_labels: list[Tensor], device: torch.device) -> Tensor:
+    """Counts the objects of the whole batch, as a mean over processes and at least 1.
+
+    Gradients are averaged over processes, so a sum of losses divided by this mean is the global
+    batch's sum divided by its number of objects.
+
+    Args:
+        class_labels: One (objects,) tensor an image of this process.
+        device: Where the result lies.
+
+    Returns:
+        A float32 scalar.
+    """
+    count = torch.tensor(
+        float(sum(labels.numel() for labels in class_labels)), dtype=torch.float32, device=device
+    )
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(count)
+        count = count / torch.distributed.get_world_size()
+    return count.clamp(min=1)

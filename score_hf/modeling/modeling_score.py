@@ -1,0 +1,508 @@
+"""SCORE: open-vocabulary instance segmentation of aerial images (Huang et al., ICCV 2025)."""
+
+import contextlib
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTextModelWithProjection
+from transformers import initialization as init
+from transformers.modeling_utils import local_torch_dtype
+from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils.generic import can_return_tuple
+
+from .batch_padding import group_by_size, image_sizes_of, merge_groups, pad_to_multiple
+from .configuration_score import ScoreConfig
+from .context_trunk import SceneContext, ScoreContextTrunk
+from .general_trunk import ScoreGeneralTrunk
+from .layers import pool_in_masks
+from .loss_score import ScoreCriterion
+from .mask_decoder import ScoreMaskDecoder
+from .open_vocabulary import (
+    FIRST_LOGIT_SCALE,
+    ScoreClassHead,
+    class_logits,
+    ensemble_vocabularies,
+)
+from .pixel_decoder import ScorePixelDecoder
+from .pretrained_score import ScorePreTrainedModel
+from .scene_context import ScoreGlobalContextAdaptation, ScoreRegionAwareIntegration
+from .text_classifier import ScoreClassifier, as_classifier, encode_prompts
+
+
+@dataclass
+class ScoreForInstanceSegmentationOutput(ModelOutput):
+    """What SCORE says about a batch; the image processor turns it into instances.
+
+    Args:
+        loss: Weighted sum of all losses, with labels.
+        class_queries_logits: (batch, queries, classes + 1), void last. In evaluation the
+            logarithms of the ensembled probabilities, in training the in-vocabulary logits.
+        masks_queries_logits: (batch, queries, h, w), at stride 4 of the padded input.
+        image_sizes: (batch, 2) int64, height and width of each image within the padded input.
+        seen_classes: (classes,) bool, whether the class was in the training vocabulary.
+        in_vocabulary_logits: (batch, queries, classes + 1) of the adapted classifier.
+        out_of_vocabulary_logits: (batch, queries, classes + 1) of the frozen CLIP, in evaluation.
+        auxiliary_class_logits: In-vocabulary logits of every prediction, from the learned queries
+            to the last layer; with labels or `output_auxiliary_logits`.
+        auxiliary_mask_logits: Mask logits of every prediction; likewise.
+        losses: Each unweighted loss by name, with labels.
+        hidden_states: Queries before the first and after each mask decoder layer, if asked for.
+        attentions: Self-attention weights of the mask decoder, if asked for.
+        cross_attentions: Cross-attention weights of the mask decoder, if asked for.
+    """
+
+    loss: Tensor | None = None
+    class_queries_logits: Tensor | None = None
+    masks_queries_logits: Tensor | None = None
+    image_sizes: Tensor | None = None
+    seen_classes: Tensor | None = None
+    in_vocabulary_logits: Tensor | None = None
+    out_of_vocabulary_logits: Tensor | None = None
+    auxiliary_class_logits: tuple[Tensor, ...] | None = None
+    auxiliary_mask_logits: tuple[Tensor, ...] | None = None
+    losses: dict[str, Tensor] | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+
+
+class ScoreForInstanceSegmentation(ScorePreTrainedModel):
+    """SCORE, from pixels and class names to class and mask logits.
+
+    Args:
+        config: Configuration of the model.
+    """
+
+    # `forward` takes keywords for its sub-models, none of which is Trainer's item count.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: ScoreConfig) -> None:
+        super().__init__(config)
+        self.general_trunk = ScoreGeneralTrunk(config.general_config, config.projection_dim)
+        if config.text_tower:
+            self.text_tower = CLIPTextModelWithProjection(config.text_config)
+        if config.uses_context:
+            self.context_trunk = ScoreContextTrunk(config.context_config)
+        if config.out_of_vocabulary == "context":
+            if config.text_tower:
+                self.context_text_tower = CLIPTextModelWithProjection(config.context_text_config)
+            self.context_logit_scale = nn.Parameter(torch.empty(()))
+
+        with local_torch_dtype(torch.float32):
+            self.pixel_decoder = ScorePixelDecoder(config)
+        self.mask_decoder = ScoreMaskDecoder(config)
+        self.class_head = ScoreClassHead(config)
+        if config.region_context != "none":
+            self.region_integration = ScoreRegionAwareIntegration(config)
+        if config.global_context != "none":
+            self.global_adaptation = ScoreGlobalContextAdaptation(config)
+        self.void_embedding = nn.Embedding(1, config.projection_dim)
+        if config.stored_synonyms:
+            self._create_vocabulary(config)
+        self.criterion = ScoreCriterion(config)
+        self.post_init()
+        self._freeze_trunks()
+
+    def _create_vocabulary(self, config: ScoreConfig) -> None:
+        rows = config.stored_synonyms
+        self.stored_embeddings = nn.Buffer(torch.empty(rows, config.projection_dim))
+        self.stored_class_ids = nn.Buffer(torch.empty(rows, dtype=torch.int64))
+        self.stored_seen_classes = nn.Buffer(torch.empty(config.num_labels, dtype=torch.bool))
+        if config.out_of_vocabulary == "context":
+            width = config.context_config.projection_dim
+            self.stored_context_embeddings = nn.Buffer(torch.empty(rows, width))
+
+    def init_own_weights(self) -> None:
+        """Standard normal void, CLIP's scale, a random vocabulary until one is stored."""
+        init.normal_(self.void_embedding.weight)
+        if hasattr(self, "context_logit_scale"):
+            init.constant_(self.context_logit_scale, FIRST_LOGIT_SCALE)
+        if self.config.stored_synonyms:
+            init.normal_(self.stored_embeddings)
+            rows = torch.arange(self.config.stored_synonyms)
+            init.copy_(self.stored_class_ids, rows.clamp(max=self.config.num_labels - 1))
+            init.zeros_(self.stored_seen_classes)
+            if hasattr(self, "stored_context_embeddings"):
+                init.normal_(self.stored_context_embeddings)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | PathLike | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Loads a model; see Transformers. Loading makes new parameters: frozen again here."""
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model._freeze_trunks()
+        return loaded
+
+    def save_pretrained(self, save_directory: str | PathLike, **kwargs: Any) -> None:
+        """Saves the model; where its code goes along, under every auto class it serves."""
+        if self._auto_class is not None:
+            reference = f"{type(self).__module__.rpartition('.')[2]}.{type(self).__name__}"
+            names = (
+                "AutoModel",
+                "AutoModelForInstanceSegmentation",
+                "AutoModelForImageSegmentation",
+                "AutoModelForUniversalSegmentation",
+            )
+            known = getattr(self.config, "auto_map", None) or {}
+            self.config.auto_map = {**known, **dict.fromkeys(names, reference)}
+        super().save_pretrained(save_directory, **kwargs)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Returns the text tower's token embedding.
+
+        Raises:
+            ValueError: If the model has no text tower.
+        """
+        return self._require_text_tower().get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replaces the text tower's token embedding."""
+        self._require_text_tower().set_input_embeddings(value)
+
+    def train(self, mode: bool = True) -> "ScoreForInstanceSegmentation":
+        """Switches to training or evaluation; frozen trunks always stay in evaluation."""
+        super().train(mode)
+        if self.config.frozen_trunks:
+            for trunk in self._trunks():
+                trunk.eval()
+        return self
+
+    def build_classifier(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        class_ids: Tensor | None = None,
+        seen_classes: Tensor | None = None,
+    ) -> ScoreClassifier:
+        """Encodes a vocabulary, once for any number of images.
+
+        Args:
+            input_ids: (synonyms x templates, tokens), prompts with the template running fastest,
+                as `ScoreProcessor.tokenize_classes` gives them.
+            attention_mask: The same shape.
+            class_ids: (synonyms,), the class of each name; by default each prompt is a class.
+            seen_classes: (classes,) bool, whether the class was in the training vocabulary; by
+                default none was.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            ValueError: If the model has no text tower, or the arguments do not fit together.
+        """
+        tower = self._require_text_tower()
+        if class_ids is None:
+            class_ids = torch.arange(input_ids.shape[0], device=input_ids.device)
+        synonyms = class_ids.numel()
+        if synonyms == 0 or input_ids.ndim != 2 or input_ids.shape[0] % synonyms:
+            raise ValueError(
+                "`input_ids` must be of shape (synonyms x templates, tokens) with as many "
+                f"synonyms as `class_ids`, got {tuple(input_ids.shape)} and {synonyms}."
+            )
+        if seen_classes is None:
+            classes = int(class_ids.max()) + 1
+            seen_classes = torch.zeros(classes, dtype=torch.bool, device=input_ids.device)
+        context_embeddings = None
+        with self._frozen():
+            embeddings = encode_prompts(tower, input_ids, attention_mask, synonyms)
+            if self.config.out_of_vocabulary == "context":
+                context_embeddings = encode_prompts(
+                    self.context_text_tower, input_ids, attention_mask, synonyms
+                )
+        return ScoreClassifier(
+            embeddings=embeddings,
+            class_ids=class_ids,
+            seen_classes=seen_classes,
+            context_embeddings=context_embeddings,
+        )
+
+    def store_vocabulary(
+        self, classifier: ScoreClassifier, class_names: list[str], keep_text_tower: bool = True
+    ) -> None:
+        """Makes a vocabulary the model's own: used without class names, saved with the weights.
+
+        Args:
+            classifier: The encoded vocabulary.
+            class_names: One name a class; becomes `config.id2label`.
+            keep_text_tower: Whether other vocabularies can still be encoded afterwards.
+
+        Raises:
+            ValueError: If names and classes differ in number.
+        """
+        classifier = as_classifier(classifier, self.config.projection_dim).to(self.device)
+        if len(class_names) != classifier.seen_classes.numel():
+            raise ValueError(
+                f"`class_names` must hold {classifier.seen_classes.numel()} names, one for each "
+                f"class of `classifier`, got {len(class_names)}."
+            )
+        self.config.id2label = dict(enumerate(class_names))
+        self.config.label2id = {name: index for index, name in enumerate(class_names)}
+        self.config.stored_synonyms = classifier.class_ids.numel()
+        for name, tensor in classifier.items():
+            setattr(self, f"stored_{name}", nn.Buffer(tensor.detach().clone()))
+        if not keep_text_tower:
+            self.config.text_tower = False
+            for name in ("text_tower", "context_text_tower"):
+                if hasattr(self, name):
+                    delattr(self, name)
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        pixel_mask: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        class_ids: Tensor | None = None,
+        seen_classes: Tensor | None = None,
+        classifier: Tensor | ScoreClassifier | None = None,
+        mask_labels: list[Tensor] | None = None,
+        class_labels: list[Tensor] | None = None,
+        output_auxiliary_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> ScoreForInstanceSegmentationOutput:
+        """Segments a batch for a vocabulary.
+
+        The vocabulary is `input_ids` (class names tokenised by the processor), `classifier`
+        (encoded before), or neither: then the stored one.
+
+        Args:
+            pixel_values: (batch, 3, height, width), normalised and zero-padded right and below.
+            pixel_mask: (batch, height, width), 1 on the image and 0 on its padding.
+            input_ids: (synonyms x templates, tokens); see `build_classifier`.
+            attention_mask: The same shape.
+            class_ids: (synonyms,), the class of each name.
+            seen_classes: (classes,) bool.
+            classifier: An encoded vocabulary, or a tensor (classes, width).
+            mask_labels: One (objects, height, width) tensor an image, at the padded size.
+            class_labels: One (objects,) int64 tensor an image.
+            output_auxiliary_logits: Whether to return every prediction, not only the last.
+            **kwargs: `output_hidden_states`, `output_attentions`, `return_dict`.
+
+        Returns:
+            Logits, and losses where labels are given.
+
+        Raises:
+            ValueError: If the vocabulary is given twice or not at all, or only one kind of labels
+                is given.
+        """
+        if (mask_labels is None) != (class_labels is None):
+            raise ValueError("`mask_labels` and `class_labels` must be given together or not at all.")
+        vocabulary = self._vocabulary(
+            input_ids, attention_mask, class_ids, seen_classes, classifier
+        )
+        image_sizes = image_sizes_of(pixel_values, pixel_mask)
+        alone = self.config.batch_padding == "alone" and not self.training
+        if pixel_mask is None or mask_labels is not None or not alone:
+            output = self._segment(
+                pad_to_multiple(pixel_values),
+                vocabulary,
+                mask_labels,
+                class_labels,
+                output_auxiliary_logits,
+                **kwargs,
+            )
+        else:
+            groups = group_by_size(pixel_values, image_sizes)
+            outputs = [
+                self._segment(pixels, vocabulary, None, None, output_auxiliary_logits, **kwargs)
+                for _, pixels in groups
+            ]
+            output = merge_groups(outputs, [indices for indices, _ in groups], pixel_values)
+        output.image_sizes = image_sizes
+        output.seen_classes = vocabulary.seen_classes
+        return output
+
+    def _segment(
+        self,
+        pixel_values: Tensor,
+        vocabulary: ScoreClassifier,
+        mask_labels: list[Tensor] | None,
+        class_labels: list[Tensor] | None,
+        output_auxiliary_logits: bool,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> ScoreForInstanceSegmentationOutput:
+        """Computes a batch of one padded size."""
+        every_prediction = mask_labels is not None or output_auxiliary_logits
+        with self._frozen():
+            stages = self.general_trunk(pixel_values)
+            context = self._scene_context(pixel_values)
+        adapted = self._adapt_to_scene(vocabulary.embeddings, context)
+        mask_features, maps = self.pixel_decoder(stages)
+        mask_features = mask_features.to(self.void_embedding.weight.dtype)
+        maps = [level.to(mask_features.dtype) for level in maps]
+        decoded = self.mask_decoder(mask_features, maps, every_prediction, **kwargs)
+
+        in_logits = [
+            self._classify(queries, masks, mask_features, context, adapted, vocabulary)
+            for queries, masks in zip(decoded.queries, decoded.mask_logits, strict=True)
+        ]
+        loss, losses = None, None
+        if mask_labels is not None and class_labels is not None:
+            loss, losses = self.criterion(
+                tuple(in_logits), decoded.mask_logits, mask_labels, class_labels
+            )
+        scores, out_logits = in_logits[-1], None
+        if not self.training:
+            out_logits = self._score_out_of_vocabulary(
+                decoded.mask_logits[-1], stages[-1], context, vocabulary
+            )
+            scores = ensemble_vocabularies(
+                scores, out_logits, vocabulary.seen_classes, self.config.alpha, self.config.beta
+            )
+        return ScoreForInstanceSegmentationOutput(
+            loss=loss,
+            class_queries_logits=scores,
+            masks_queries_logits=decoded.mask_logits[-1],
+            in_vocabulary_logits=in_logits[-1],
+            out_of_vocabulary_logits=out_logits,
+            auxiliary_class_logits=tuple(in_logits) if every_prediction else None,
+            auxiliary_mask_logits=decoded.mask_logits if every_prediction else None,
+            losses=losses,
+            hidden_states=decoded.hidden_states,
+            attentions=decoded.attentions,
+            cross_attentions=decoded.cross_attentions,
+        )
+
+    def _scene_context(self, pixel_values: Tensor) -> SceneContext | None:
+        if not self.config.uses_context:
+            return None
+        wants_inner = self.config.region_context == "intermediate"
+        return self.context_trunk(
+            pixel_values, self.config.intermediate_layer if wants_inner else None
+        )
+
+    def _adapt_to_scene(self, embeddings: Tensor, context: SceneContext | None) -> Tensor:
+        """Global Context Adaptation, and the void row: (batch or 1, synonyms + 1, width)."""
+        if self.config.global_context == "none":
+            adapted = embeddings.to(self.void_embedding.weight.dtype).unsqueeze(0)
+        else:
+            adapted = self.global_adaptation(embeddings, context.cls)
+        return self._append_void(adapted)
+
+    def _append_void(self, rows: Tensor) -> Tensor:
+        void = nn.functional.normalize(self.void_embedding.weight, dim=-1).to(rows.dtype)
+        return torch.cat((rows, void.expand(*rows.shape[:-2], 1, -1)), dim=-2)
+
+    def _classify(
+        self,
+        queries: Tensor,
+        mask_logits: Tensor,
+        mask_features: Tensor,
+        context: SceneContext | None,
+        adapted: Tensor,
+        vocabulary: ScoreClassifier,
+    ) -> Tensor:
+        """In-vocabulary logits of one prediction: class embedding, its region, the classifier."""
+        embeddings = self.class_head(queries, mask_logits, mask_features)
+        if self.config.region_context != "none":
+            embeddings = self.region_integration(embeddings, mask_logits, context)
+        return class_logits(
+            embeddings,
+            adapted,
+            vocabulary.class_ids,
+            vocabulary.seen_classes.numel(),
+            self.class_head.logit_scale,
+        )
+
+    def _score_out_of_vocabulary(
+        self,
+        mask_logits: Tensor,
+        last_stage: Tensor,
+        context: SceneContext | None,
+        vocabulary: ScoreClassifier,
+    ) -> Tensor:
+        """Out-of-vocabulary logits: the frozen CLIP's features inside the undilated masks."""
+        if self.config.out_of_vocabulary == "general":
+            pooled = pool_in_masks(last_stage, _shrink(mask_logits, last_stage) > 0)
+            embeddings = self.general_trunk.head(pooled)
+            rows = self._append_void(vocabulary.embeddings.to(embeddings.dtype))
+            scale = self.general_trunk.logit_scale
+        else:
+            embeddings = pool_in_masks(
+                context.patches, _shrink(mask_logits, context.patches) > 0
+            )
+            rows = vocabulary.context_embeddings.to(embeddings.dtype)
+            # The learned void lives in the general CLIP's space; this column is never used.
+            rows = torch.cat((rows, torch.zeros_like(rows[:1])))
+            scale = self.context_logit_scale
+        return class_logits(
+            embeddings, rows, vocabulary.class_ids, vocabulary.seen_classes.numel(), scale
+        )
+
+    def _vocabulary(
+        self,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        class_ids: Tensor | None,
+        seen_classes: Tensor | None,
+        classifier: Tensor | ScoreClassifier | None,
+    ) -> ScoreClassifier:
+        if classifier is not None and input_ids is not None:
+            raise ValueError(
+                "Give either `classifier` or `input_ids` of class names, not both: they are two "
+                "forms of one vocabulary."
+            )
+        if input_ids is not None:
+            return self.build_classifier(input_ids, attention_mask, class_ids, seen_classes)
+        if classifier is None:
+            if not self.config.stored_synonyms:
+                raise ValueError(
+                    "No classes to look for: give `classifier` (see `build_classifier`) or "
+                    "`input_ids` (see `ScoreProcessor`), or load a model with a stored vocabulary."
+                )
+            classifier = ScoreClassifier(
+                embeddings=self.stored_embeddings,
+                class_ids=self.stored_class_ids,
+                seen_classes=self.stored_seen_classes,
+                context_embeddings=getattr(self, "stored_context_embeddings", None),
+            )
+        classifier = as_classifier(classifier, self.config.projection_dim)
+        if self.config.out_of_vocabulary == "context" and classifier.context_embeddings is None:
+            raise ValueError(
+                "`classifier` has no `context_embeddings`, which a model with "
+                "`out_of_vocabulary='context'` needs: build it with this model."
+            )
+        return classifier
+
+    def _require_text_tower(self) -> CLIPTextModelWithProjection:
+        if not self.config.text_tower:
+            raise ValueError(
+                "This model was saved without its text tower, so it cannot encode class names: "
+                "use its stored vocabulary, or give a `classifier` built by the full model."
+            )
+        return self.text_tower
+
+    def _trunks(self) -> list[nn.Module]:
+        names = ("general_trunk", "text_tower", "context_trunk", "context_text_tower")
+        return [getattr(self, name) for name in names if hasattr(self, name)]
+
+    def _freeze_trunks(self) -> None:
+        if self.config.frozen_trunks:
+            for trunk in self._trunks():
+                trunk.requires_grad_(False)
+            if hasattr(self, "context_logit_scale"):
+                self.context_logit_scale.requires_grad_(False)
+
+    def _frozen(self) -> contextlib.AbstractContextManager:
+        return torch.no_grad() if self.config.frozen_trunks else contextlib.nullcontext()
+
+
+def _shrink(mask_logits: Tensor, features: Tensor) -> Tensor:
+    return nn.functional.interpolate(
+        mask_logits, size=features.shape[-2:], mode="bilinear", align_corners=False
+    )
+
+
+ScoreForInstanceSegmentation.register_for_auto_class("AutoModelForInstanceSegmentation")
+
+__all__ = [
+    "ScoreForInstanceSegmentation",
+    "ScoreForInstanceSegmentationOutput",
+    "ScorePreTrainedModel",
+]

@@ -1,0 +1,47 @@
+"""What every part of SCORE shares as a Transformers model."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from .configuration_score import ScoreConfig
+
+
+class ScorePreTrainedModel(PreTrainedModel):
+    """Base class: configuration, weight initialisation and which attention kinds are supported."""
+
+    config: ScoreConfig
+    base_model_prefix = "score"
+    main_input_name = "pixel_values"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = [
+        "ConvNextLayer",
+        "CLIPEncoderLayer",
+        "ScorePixelDecoderLayer",
+        "ScoreMaskDecoderLayer",
+        "ScoreRegionLayer",
+    ]
+    # Deformable sampling at float16 positions misses its pixel; the original computes this part
+    # in float32 even under mixed precision.
+    _keep_in_fp32_modules_strict = ["pixel_decoder"]
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Says no, so that initialisation also visits modules that own no tensor themselves.
+
+        Transformers skips those in custom code because foreign code may overwrite loaded weights;
+        everything here writes through `transformers.initialization`, which never does.
+        """
+        return False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        # Each module of ours knows its own initialisation; children come before their parents.
+        initialize: Any = getattr(module, "init_own_weights", None)
+        if initialize is not None:
+            initialize()
