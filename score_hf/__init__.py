@@ -3,8 +3,6 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .auto_classes import register_when_imported
-
 if TYPE_CHECKING:
     from .bundled import bundled_model
     from .inference import Segmenter, segment
@@ -46,6 +44,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Whoever uses a class of ours may go on with an auto class or another part that looks there.
+    importlib.import_module(".auto_classes", __name__).register_auto_classes()
     value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
@@ -53,6 +53,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-register_when_imported()
