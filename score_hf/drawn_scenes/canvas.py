@@ -1,7 +1,7 @@
 """A supersampled canvas: colour, surface texture and ownership painted by the same polygons."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,6 +69,14 @@ def ellipse(
     return [(x + radius_x * math.cos(step), y + radius_y * math.sin(step)) for step in steps]
 
 
+def arc(
+    radius: float, start: float, stop: float, x: float = 0.0, y: float = 0.0, sides: int = 16
+) -> Shape:
+    """Points of a circular arc around (x, y) between two angles in radians."""
+    steps = [start + (stop - start) * step / sides for step in range(sides + 1)]
+    return [(x + radius * math.cos(step), y + radius * math.sin(step)) for step in steps]
+
+
 class Canvas:
     """Paints polygons at three times the resolution and remembers which object owns which pixel.
 
@@ -103,10 +111,14 @@ class Canvas:
         """Whether a disc around the origin of `frame` reaches into the picture."""
         return -radius < frame.x < self.width + radius and -radius < frame.y < self.height + radius
 
+    def shows(self, frame: Frame, radius: float) -> bool:
+        """Whether enough of an object around the origin of `frame` would be visible to know it."""
+        return self.sees(frame, 0.35 * radius)
+
     def new_object(self, class_name: str) -> int:
         """The owner number of a new object."""
         self.class_names.append(class_name)
-        self._boxes.append([math.inf, math.inf, -math.inf, -math.inf])
+        self._boxes.append([SUPERSAMPLING * self.width, SUPERSAMPLING * self.height, 0, 0])
         return len(self.class_names)
 
     def paint(self, frame: Frame, shape: Shape, material: Material, owner: int = NOBODY) -> None:
@@ -175,32 +187,21 @@ class Canvas:
         """
         step = SUPERSAMPLING
         owners = np.asarray(self._owner).reshape(self.height, step, self.width, step)
-        masks, names = [], []
+        seen: list[tuple[str, slice, slice, np.ndarray]] = []
         for owner, (name, box) in enumerate(zip(self.class_names, self._boxes, strict=True), 1):
-            if box[0] > box[2]:
-                continue
-            left, right = _span(box[0], box[2], self.width)
-            top, bottom = _span(box[1], box[3], self.height)
-            covered = owners[top:bottom, :, left:right] == owner
+            rows, columns = _span(box[1], box[3], self.height), _span(box[0], box[2], self.width)
+            covered = owners[rows, :, columns] == owner
             visible = covered.sum(axis=(1, 3)) > step * step / 2
             if visible.sum() >= smallest:
-                mask = np.zeros((self.height, self.width), dtype=bool)
-                mask[top:bottom, left:right] = visible
-                masks.append(mask)
-                names.append(name)
-        empty = np.zeros((0, self.height, self.width), dtype=bool)
-        return (np.stack(masks) if masks else empty), names
+                seen.append((name, rows, columns, visible))
+        masks = np.zeros((len(seen), self.height, self.width), dtype=bool)
+        for mask, (_, rows, columns, visible) in zip(masks, seen, strict=True):
+            mask[rows, columns] = visible
+        return masks, [name for name, *_ in seen]
 
 
-def _span(low: float, high: float, size: int) -> tuple[int, int]:
+def _span(low: float, high: float, size: int) -> slice:
+    """The pixels between two supersampled coordinates, with one to spare on either side."""
     first = math.floor(low / SUPERSAMPLING) - 1
     last = math.ceil(high / SUPERSAMPLING) + 2
-    return min(max(first, 0), size), min(max(last, 0), size)
-
-
-def arc(
-    radius: float, start: float, stop: float, x: float = 0.0, y: float = 0.0, sides: int = 16
-) -> Shape:
-    """Points of a circular arc around (x, y) between two angles in radians."""
-    steps: Iterable[float] = (start + (stop - start) * step / sides for step in range(sides + 1))
-    return [(x + radius * math.cos(step), y + radius * math.sin(step)) for step in steps]
+    return slice(min(max(first, 0), size), min(max(last, 0), size))

@@ -96,7 +96,7 @@ def _traffic(
             continue
         side = pick(rng, (-1, 1))
         spot = street.at(x, side * ROAD_WIDTH / 4, 0 if side > 0 else math.pi)
-        if canvas.sees(spot, 12):
+        if canvas.shows(spot, 7):
             objects.vehicle(canvas, rng, spot)
 
 
@@ -126,7 +126,7 @@ def _water(
     roughness = 0.0 if walled else 6.0
     left, right = (_shore(rng, x, roads, roughness) for x in shore)
     bank = varied(rng, CONCRETE) if walled else varied(rng, pick(rng, (SAND, GRASS)))
-    margin = 6 if walled else 4
+    margin = 10 if walled else 4
     outline = [(x - margin, y) for x, y in left] + [(x + margin, y) for x, y in reversed(right)]
     canvas.paint(plan, outline, bank)
     canvas.paint(plan, [*left, *reversed(right)], water(rng))
@@ -146,7 +146,7 @@ def _sail(canvas: Canvas, rng: np.random.Generator, spot: Frame, room: float) ->
         length = min(between(rng, 24, 64), room / 3)
         heading = pick(rng, (-0.5, 0.5)) * math.pi + between(rng, -0.15, 0.15)
         ship = spot.at(between(rng, -14, 14), between(rng, -0.1, 0.1) * room, heading)
-        if canvas.sees(ship, length):
+        if canvas.shows(ship, 0.5 * length):
             objects.ship(canvas, rng, ship, length, sailing=True)
 
 
@@ -157,34 +157,40 @@ def _moor(
     shore: tuple[float, float],
     stretch: tuple[float, float],
 ) -> None:
-    """A pier with ships beside it, and one or two ships in open water."""
+    """A pier with ships beside it, and perhaps a ship in open water off the other shore."""
     (low, high), (top, bottom) = shore, stretch
-    from_left = rng.random() < 0.5
     room, width = bottom - top, high - low
     y = (top + bottom) / 2 + between(rng, -0.1, 0.1) * room
+    from_left = rng.random() < 0.5
     quay = plan.at(low - 4, y) if from_left else plan.at(high + 4, y, math.pi)
     length = between(rng, 58, min(110, 0.62 * width))
-    marina = rng.random() < 0.5
-    fingers = int(length / 26) if marina else 0
-    if canvas.sees(quay.at(length / 2, 0), length):
-        objects.harbor(canvas, rng, quay, length, fingers)
-        if marina:
-            for step in range(fingers):
-                for side in (-1, 1):
-                    if rng.random() < 0.55:
-                        x = length * (step + 0.8) / fingers - 9
-                        berth = quay.at(x, side * 15.5, side * math.pi / 2)
-                        objects.ship(canvas, rng, berth, between(rng, 20, 25))
-        else:
-            for side in (-1, 1):
-                if rng.random() < 0.6:
-                    berth = quay.at(0.45 * length, side * 15, pick(rng, (0.0, math.pi)))
-                    objects.ship(canvas, rng, berth, between(rng, 34, 0.75 * length))
-    far = high - 0.18 * width if from_left else low + 0.18 * width
-    for _ in range(2):
+    if canvas.shows(quay.at(length / 2, 0), 0.5 * length):
         if rng.random() < 0.5:
-            y = between(rng, top + 24, bottom - 24)
-            spot = plan.at(far, y, math.pi / 2 * pick(rng, (-1, 1)) + between(rng, -0.3, 0.3))
-            if canvas.sees(spot, 40):
-                objects.ship(canvas, rng, spot, between(rng, 20, 46), rng.random() < 0.5)
-            break
+            _marina(canvas, rng, quay, length)
+        else:
+            _cargo_pier(canvas, rng, quay, length)
+    off_shore = quay.at(0.82 * width, between(rng, -0.3, 0.3) * room)
+    anchored = off_shore.at(0, 0, pick(rng, (-0.5, 0.5)) * math.pi + between(rng, -0.3, 0.3))
+    if rng.random() < 0.6 and canvas.shows(anchored, 20):
+        objects.ship(canvas, rng, anchored, between(rng, 22, 46), rng.random() < 0.5)
+
+
+def _marina(canvas: Canvas, rng: np.random.Generator, quay: Frame, length: float) -> None:
+    """A pier with finger piers and small boats between them."""
+    fingers = int(length / 26)
+    objects.harbor(canvas, rng, quay, length, fingers)
+    for step in range(fingers):
+        for side in (-1, 1):
+            x = length * (step + 0.8) / fingers - 9
+            berth = quay.at(x, side * 15.5, side * math.pi / 2)
+            if rng.random() < 0.55 and canvas.shows(berth, 10):
+                objects.ship(canvas, rng, berth, between(rng, 20, 25))
+
+
+def _cargo_pier(canvas: Canvas, rng: np.random.Generator, quay: Frame, length: float) -> None:
+    """A plain pier with room for a larger ship on either side."""
+    objects.harbor(canvas, rng, quay, length)
+    for side in (-1, 1):
+        berth = quay.at(0.45 * length, side * 15, pick(rng, (0.0, math.pi)))
+        if rng.random() < 0.6 and canvas.shows(berth, 24):
+            objects.ship(canvas, rng, berth, between(rng, 34, 0.75 * length))

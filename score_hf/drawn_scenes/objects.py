@@ -88,11 +88,7 @@ def ship(
          (0.1 - bow, 0.46 * beam)]
     )  # fmt: skip
     if sailing:
-        wake = [(-0.9 * bow, 0.4 * beam), (-3.2 * bow, 1.1 * beam), (-3.2 * bow, -1.1 * beam),
-                (-0.9 * bow, -0.4 * beam)]  # fmt: skip
-        canvas.glaze(frame, wake, (224, 234, 236), 0.25)
-        trail = [(-0.9 * bow, 0.2 * beam), (-2.6 * bow, 0.5 * beam), (-2.6 * bow, -0.5 * beam)]
-        canvas.glaze(frame, trail, (232, 238, 240), 0.4)
+        _wake(canvas, frame, bow, beam)
     small = length < 42
     colour = pick(rng, HULL_COLOURS[:4] if small else HULL_COLOURS)
     owner = canvas.new_object("ship")
@@ -113,6 +109,16 @@ def ship(
     bridge_house = rectangle(0.1 * length, 0.8 * beam, -0.38 * length)
     canvas.shade(frame, bridge_house, 0.03 * length)
     canvas.mark(frame, bridge_house, WHITE)
+
+
+def _wake(canvas: Canvas, frame: Frame, bow: float, beam: float) -> None:
+    """Foam behind a ship that spreads and fades."""
+    steps = 7
+    for step in range(steps):
+        near, far = -bow * (0.9 + 0.3 * step), -bow * (1.2 + 0.3 * step)
+        narrow, wide = beam * (0.35 + 0.07 * step), beam * (0.42 + 0.07 * step)
+        foam = [(near, narrow), (far, wide), (far, -wide), (near, -narrow)]
+        canvas.glaze(frame, foam, (226, 236, 238), 0.45 * (1 - step / steps))
 
 
 def harbor(
@@ -148,7 +154,7 @@ def bridge(
     owner = canvas.new_object("bridge")
     canvas.shade(frame, rectangle(length - 6, width), 7)
     canvas.paint(frame, rectangle(length, width), deck, owner)
-    canvas.mark(frame, rectangle(length, road - 2), shaded(ASPHALT.colour, 1.12))
+    canvas.mark(frame, rectangle(length, road - 2), shaded(deck.colour, 0.82))
     for y in (-width / 2, width / 2):
         canvas.line(frame, [(-length / 2, y), (length / 2, y)], (222, 220, 212), 1.0)
     canvas.dashes(frame, length, WHITE, 0.8)
@@ -219,13 +225,13 @@ def soccer_field(
 ) -> None:
     """A soccer field of `length` pixels along x, mown in stripes."""
     width = 0.64 * length
-    green = varied(rng, GRASS._replace(colour=(82, 136, 62), blotches=70, grain=70))
+    green = varied(rng, GRASS._replace(colour=(86, 130, 66), blotches=70, grain=70))
     owner = canvas.new_object("soccer field")
     canvas.paint(frame, rectangle(length, width), green, owner)
     stripe = length / 10
     for step in range(0, 10, 2):
         x = -length / 2 + stripe * (step + 0.5)
-        canvas.mark(frame, rectangle(stripe, width, x), shaded(green.colour, 1.14))
+        canvas.mark(frame, rectangle(stripe, width, x), shaded(green.colour, 1.12))
     x, y = length / 2 - 3, width / 2 - 3
     canvas.line(frame, [(-x, -y), (x, -y), (x, y), (-x, y), (-x, -y)], WHITE, 0.8)
     canvas.line(frame, [(0, -y), (0, y)], WHITE, 0.8)

@@ -17,7 +17,7 @@ SMALLEST_SIDE, LARGEST_SIDE = 64, 2048
 SMALLEST_OBJECT = 12  # visible pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DrawnScene:
     """A procedural aerial picture with its instances.
 

@@ -89,7 +89,7 @@ def airport(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     apron = Block(block.frame.at(0, depth / 2 + 4), block.width, block.height - depth - 10)
     length = between(rng, 28, 34) if rng.random() < 0.2 else between(rng, 44, 66)
     for spot in _slots(canvas, apron, 1.15 * length, 1.15 * length):
-        if rng.random() < 0.8:
+        if rng.random() < 0.85 and canvas.shows(spot, 0.5 * length):
             heading = -math.pi / 2 + between(rng, -0.25, 0.25)
             yellow = [(0.0, -0.55 * length), (0.0, 0.6 * length)]
             canvas.line(spot, yellow, (206, 172, 70), 0.8)
@@ -105,7 +105,7 @@ def tank_farm(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     for spot in _slots(canvas, block, cell, cell, 8):
         border = rectangle(0.95 * cell, 0.95 * cell)
         canvas.line(spot, [*border, border[0]], wall, 1.6)
-        if rng.random() < 0.75:
+        if rng.random() < 0.8 and canvas.shows(spot, radius):
             objects.storage_tank(canvas, rng, spot, radius * between(rng, 0.8, 1))
 
 
@@ -114,7 +114,7 @@ def tennis_club(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     _pave(canvas, rng, block, pick(rng, (GRASS, MEADOW)))
     _hedge(canvas, rng, block, 45)
     for spot in _slots(canvas, block, 68, 42, 12):
-        if rng.random() < 0.75:
+        if rng.random() < 0.8 and canvas.shows(spot, 30):
             objects.tennis_court(canvas, rng, spot)
 
 
@@ -124,7 +124,8 @@ def stadium(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     _hedge(canvas, rng, block, 35)
     length = between(rng, 84, 116)
     fits = min(length, 0.86 * block.width, 0.86 * block.height / 0.64)
-    objects.soccer_field(canvas, rng, block.frame, fits)
+    if canvas.shows(block.frame, 0.5 * fits):
+        objects.soccer_field(canvas, rng, block.frame, fits)
 
 
 def ballpark(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
@@ -134,7 +135,8 @@ def ballpark(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     radius = min(between(rng, 60, 92), 0.62 * min(block.width, block.height))
     turn = pick(rng, (0.0, 0.5, 1.0, 1.5)) * math.pi
     spot = block.frame.at(0, 0, turn).at(-0.48 * radius, 0)
-    objects.baseball_diamond(canvas, rng, spot, radius)
+    if canvas.shows(block.frame, 0.5 * radius):
+        objects.baseball_diamond(canvas, rng, spot, radius)
 
 
 def neighbourhood(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
@@ -148,12 +150,12 @@ def neighbourhood(canvas: Canvas, rng: np.random.Generator, block: Block) -> Non
             surroundings.tree(canvas, rng, plot.at(x, y), between(rng, 4, 7))
         garden = plot.at(between(rng, -8, 8), side * 11)
         fate = rng.random()
-        if fate < 0.65:
+        if fate < 0.65 and canvas.shows(garden, 12):
             objects.swimming_pool(canvas, rng, garden, between(rng, 20, 31))
-        elif fate < 0.75:
+        elif 0.65 < fate < 0.75 and canvas.shows(garden, 7):
             canvas.paint(garden, rectangle(20, 12), varied(rng, CONCRETE))
             objects.vehicle(canvas, rng, garden, 13)
-        elif fate < 0.9:
+        elif 0.75 < fate < 0.9:
             surroundings.tree(canvas, rng, garden, between(rng, 6, 9))
         surroundings.house(canvas, rng, plot.at(0, -side * 15), width, depth)
 
@@ -169,7 +171,7 @@ def car_park(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     for spot in _slots(canvas, lot, 11.5, 30, 8):
         for x in (-5.75, 5.75):
             canvas.line(spot, [(x, -9), (x, 9)], (214, 214, 210), 0.6)
-        if rng.random() < full:
+        if rng.random() < full and canvas.shows(spot, 7):
             heading = pick(rng, (-0.5, 0.5)) * math.pi + between(rng, -0.06, 0.06)
             objects.vehicle(canvas, rng, spot.at(0, between(rng, -2, 2), heading), 13)
 
@@ -179,7 +181,7 @@ def solar_park(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     _pave(canvas, rng, block, pick(rng, (DRY_GRASS, MEADOW, SOIL, SAND)))
     columns, rows = int(between(rng, 4, 9)), pick(rng, (1, 2, 2, 3))
     for spot in _slots(canvas, block, 7 * columns + 12, 10 * rows + 14, 8):
-        if rng.random() < 0.75:
+        if rng.random() < 0.8 and canvas.shows(spot, 3.5 * columns):
             objects.solar_panel(canvas, rng, spot, columns, rows)
 
 
@@ -191,10 +193,13 @@ def junction(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
     for quarter in range(4):
         reach = (block.height if quarter % 2 else block.width) / 2
         arm = block.frame.at(0, 0, quarter * math.pi / 2).at(reach / 2, 0)
-        surroundings.road(canvas, rng, arm, reach, width)
-        if rng.random() < 0.35:
-            objects.vehicle(canvas, rng, arm.at(0.3 * reach, width / 4))
-    objects.roundabout(canvas, rng, block.frame, between(rng, 0.24, 0.3) * min(block.width, 150))
+        surroundings.road(canvas, rng, arm, reach + 8, width)
+        spot = arm.at(0.25 * reach, width / 4)
+        if rng.random() < 0.35 and canvas.shows(spot, 7):
+            objects.vehicle(canvas, rng, spot)
+    radius = between(rng, 0.24, 0.3) * min(block.width, block.height, 150)
+    if canvas.shows(block.frame, radius):
+        objects.roundabout(canvas, rng, block.frame, radius)
 
 
 def farm(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
@@ -221,7 +226,7 @@ def grove(canvas: Canvas, rng: np.random.Generator, block: Block) -> None:
 
 # A zone named twice is twice as likely. Each needs a block of at least 100 by 100 pixels.
 ZONES: tuple[Zone, ...] = (
-    airport, airport, airport, tank_farm, tank_farm, tennis_club, tennis_club,
+    airport, airport, airport, tank_farm, tank_farm, tennis_club, tennis_club, tennis_club,
     stadium, stadium, stadium, ballpark, ballpark, ballpark, junction, junction, junction,
     neighbourhood, neighbourhood, neighbourhood, neighbourhood, car_park, car_park,
     solar_park, solar_park, farm, grove,
