@@ -1,0 +1,183 @@
+"""Opens images of all kinds and brings them to 8 bits."""
+
+import base64
+import os
+import urllib.request
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+_EXIF_ORIENTATION = 0x0112
+_DOWNLOAD_SECONDS = 60
+
+
+def list_images(images: Any, batch_dimensions: int = 4) -> list[Any]:
+    """Makes one flat list of images and opens what is a path or an address.
+
+    Args:
+        images: A PIL image, an array or a tensor, a path, an http(s) address, a `data:image/...`
+            string, a batch in one array, or lists of these.
+        batch_dimensions: An array with so many dimensions is a batch.
+
+    Returns:
+        PIL images, arrays and tensors.
+
+    Raises:
+        TypeError: If something else is among them.
+        ValueError: If a file cannot be read as an image.
+    """
+    if isinstance(images, str | os.PathLike):
+        return [open_image(images)]
+    if isinstance(images, Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray | torch.Tensor):
+        return list(images) if images.ndim == batch_dimensions else [images]
+    if isinstance(images, list | tuple):
+        return [image for item in images for image in list_images(item, batch_dimensions)]
+    raise TypeError(
+        "`images` must be a PIL image, an array, a tensor, a path or an address of an image, or a "
+        f"list of these, but got {type(images).__name__}."
+    )
+
+
+def open_image(source: str | os.PathLike[str]) -> Image.Image:
+    """Opens an image file, decoded and turned upright.
+
+    Args:
+        source: A path, an http(s) address or a `data:image/...;base64,` string.
+
+    Returns:
+        The image in its own mode; of several frames or pages, the first.
+
+    Raises:
+        ValueError: If there is no such file, or it is not a complete image, or it has more pixels
+            than Pillow accepts (twice `PIL.Image.MAX_IMAGE_PIXELS`).
+    """
+    location = os.fspath(source)
+    name = f"`images` has {location[:200]!r}, which"
+    stream: Any = location
+    if location.startswith(("http://", "https://")):
+        try:
+            request = urllib.request.Request(location, headers={"User-Agent": "score_hf"})
+            with urllib.request.urlopen(request, timeout=_DOWNLOAD_SECONDS) as response:
+                stream = BytesIO(response.read())
+        except OSError as error:
+            raise ValueError(f"{name} cannot be downloaded ({error}).") from error
+    elif location.startswith("data:image/"):
+        try:
+            stream = BytesIO(base64.b64decode(location.partition(",")[2], validate=True))
+        except ValueError as error:
+            raise ValueError(f"{name} is not valid base64 ({error}).") from error
+    elif not os.path.isfile(location):
+        raise ValueError(f"{name} is no file; give the path or http(s) address of an image.")
+    try:
+        with Image.open(stream) as image:
+            return _upright(image)
+    # Decoders of damaged files raise whatever they stumble over.
+    except Exception as error:
+        raise ValueError(_not_decodable(name, error)) from error
+
+
+def _not_decodable(name: str, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"{name} is too large to open at once ({error}); cut it into tiles, or raise "
+            "`PIL.Image.MAX_IMAGE_PIXELS` if you trust the file."
+        )
+    return f"{name} cannot be decoded ({error}); give a complete image file that Pillow reads."
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    turned = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
+
+
+def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
+    """Checks an image and brings it to 8 bits a channel, or to float32 where it is of floats.
+
+    EXIF orientation is applied. 16-bit values (of uint16 arrays and 16-bit grey files) are
+    divided by 257, so that the full range 0..65535 becomes 0..255: stretch data that uses less of
+    it beforehand. Booleans become 0 and 255. Other integers must lie in 0..255. Floats keep their
+    values.
+
+    Args:
+        image: A PIL image, an array or a tensor with 1, 3 or 4 channels first or last, or without
+            a channel dimension.
+        name: What the caller calls it; named in the errors.
+
+    Returns:
+        A PIL image of 8 bits, else a tensor, uint8 or float32, in the layout received.
+
+    Raises:
+        TypeError: If it is not of numbers.
+        ValueError: If it is damaged, has no pixels or wrong dimensions, or holds values that
+            are no colours.
+    """
+    if isinstance(image, Image.Image):
+        if 0 in image.size:
+            raise ValueError(f"{name} has no pixels: its width and height are {image.size}.")
+        try:
+            image = _upright(image)
+            if image.mode in ("HSV", "LAB", "YCbCr"):
+                image = image.convert("RGB")
+        # Decoders of damaged files raise whatever they stumble over.
+        except Exception as error:
+            raise ValueError(_not_decodable(name, error)) from error
+        if not image.mode.startswith(("I", "F")):
+            return image
+        image = np.asarray(image)
+    if isinstance(image, np.ndarray):
+        try:
+            native = image.astype(image.dtype.newbyteorder("="), copy=False)
+            image = torch.from_numpy(np.require(native, requirements=["C", "W"]))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{name} must be an array of numbers, but got dtype {image.dtype}."
+            ) from error
+    _check_shape(image, name)
+    return _tensor_to_8_bits(image.detach(), name)
+
+
+def _check_shape(image: torch.Tensor, name: str) -> None:
+    shape = tuple(image.shape)
+    if 0 in shape:
+        raise ValueError(f"{name} has no pixels: its shape is {shape}.")
+    if image.ndim not in (2, 3):
+        raise ValueError(
+            f"{name} must have 2 or 3 dimensions, (height, width) and perhaps channels first or "
+            f"last, but got shape {shape}."
+        )
+    if image.ndim == 3 and {shape[0], shape[-1]}.isdisjoint({1, 3, 4}):
+        raise ValueError(
+            f"{name} must have 1, 3 or 4 channels, first or last, but got shape {shape}; pick "
+            "three bands."
+        )
+
+
+def _tensor_to_8_bits(image: torch.Tensor, name: str) -> torch.Tensor:
+    if image.dtype == torch.uint8:
+        return image
+    if image.dtype == torch.bool:
+        return image.to(torch.uint8) * 255
+    if image.dtype == torch.uint16:
+        return ((image.to(torch.int32) + 128) // 257).to(torch.uint8)
+    if image.is_complex():
+        raise TypeError(f"{name} must be an array of real numbers, but got {image.dtype}.")
+    if image.is_floating_point():
+        if not image.isfinite().all():
+            raise ValueError(
+                f"{name} holds NaN or infinite pixels; fill them first, for example with 0."
+            )
+        return image.float()
+    image = image.to(torch.int64)
+    lowest, highest = int(image.min()), int(image.max())
+    if lowest < 0 or highest > 255:
+        raise ValueError(
+            f"{name} holds integers from {lowest} to {highest}; give uint8 values 0 to 255, or "
+            "uint16 values 0 to 65535."
+        )
+    return image.to(torch.uint8)
