@@ -1,4 +1,8 @@
-"""Tells Transformers' auto classes of SCORE."""
+"""Tells Transformers' auto classes of SCORE.
+
+`score_hf` calls this when one of its public names is first used. That keeps `import score_hf`
+cheap; hooks on the import system, which could do it earlier, break imports of the parts.
+"""
 
 from transformers import (
     AutoConfig,
