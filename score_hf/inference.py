@@ -1,0 +1,306 @@
+"""Images and class names in, instances out: what command line, evaluation and demo all call."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .bundled import DEFAULT_MODEL
+from .loading import load_model
+from .modeling.modeling_score import ScoreForInstanceSegmentation
+from .modeling.text_classifier import ScoreClassifier
+from .processing.image_loading import open_image, to_8_bits
+from .processing.predictions import check_count, check_fraction
+from .processing.processing_score import ScoreProcessor
+from .processing.prompts import check_class_names
+
+ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
+Progress = Callable[[int, int | None], None]
+DEFAULT_THRESHOLD = 0.3
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """One class of a vocabulary.
+
+    Args:
+        name: What results call it: its first synonym.
+        synonyms: All its names, the first included.
+        seen: Whether the model was trained on it; None if the model does not say what it was
+            trained on.
+    """
+
+    name: str
+    synonyms: tuple[str, ...]
+    seen: bool | None
+
+
+@dataclass(frozen=True)
+class SegmentedImage:
+    """What became of one image.
+
+    Args:
+        name: Its path as given, or "image 3" for the fourth of images in memory.
+        image: The picture, upright; None if it could not be read.
+        instances: As `post_process_instance_segmentation` returns them, at the picture's size;
+            None if it could not be read.
+        error: Why it could not be read, in one sentence; else None.
+    """
+
+    name: str
+    image: Image.Image | Tensor | None = None
+    instances: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _PreparedImage:
+    name: str
+    image: Image.Image | Tensor
+    pixel_values: Tensor
+    pixel_mask: Tensor
+
+
+class Segmenter:
+    """A model and a vocabulary that is encoded once, for any number of images.
+
+    Args:
+        model: A folder, bundled name or hub id, see `load_model`; or a loaded model.
+        classes: One item a class, a comma inside an item separates synonyms. None: the vocabulary
+            that the model stores.
+        processor: The processor of a loaded model; else it is loaded with the model.
+        device: Such as "cpu" or "cuda"; None takes a GPU if there is one. A loaded model stays
+            where it is.
+        dtype: "float32", "bfloat16" or "float16". A loaded model stays as it is.
+
+    Raises:
+        TypeError: If a loaded model comes without its processor.
+        ValueError: If the model cannot be loaded, the class names are not valid, or there are
+            none and the model stores none.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | ScoreForInstanceSegmentation = DEFAULT_MODEL,
+        classes: Sequence[str] | None = None,
+        processor: ScoreProcessor | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "float32",
+    ) -> None:
+        if isinstance(model, str | os.PathLike):
+            self.model, loaded_processor = load_model(model, device, dtype)
+            self.processor = processor or loaded_processor
+        elif processor is None:
+            raise TypeError("`processor` must be given with a `model` that is loaded already.")
+        else:
+            self.model, self.processor = model.eval(), processor
+        self.classes: list[NamedClass] = []
+        self._classifier: ScoreClassifier | None = None
+        self.set_classes(classes)
+
+    @torch.inference_mode()
+    def set_classes(self, classes: Sequence[str] | None) -> None:
+        """Encodes another vocabulary.
+
+        Args:
+            classes: As for the class.
+
+        Raises:
+            ValueError: As for the class.
+        """
+        if classes is None:
+            self.classes, self._classifier = self._stored_classes(), None
+            return
+        checked = check_class_names(classes)
+        tokens = self.processor.tokenize_classes(checked).to(self.model.device)
+        classifier = self.model.build_classifier(**tokens)
+        seen: Sequence[bool | None] = tokens["seen_classes"].tolist()
+        if self.processor.seen_classes is None:
+            seen = [None] * len(checked)
+        self.classes = [_named_class(*pair) for pair in zip(checked, seen, strict=True)]
+        self._classifier = classifier
+
+    def _stored_classes(self) -> list[NamedClass]:
+        config = self.model.config
+        if not config.stored_synonyms:
+            raise ValueError(
+                "`classes` must name what to look for, got none, and the model stores no "
+                "vocabulary of its own."
+            )
+        seen = self.model.stored_seen_classes.tolist()
+        names = [config.id2label[index] for index in range(len(seen))]
+        return [_named_class(*pair) for pair in zip(names, seen, strict=True)]
+
+    def segment(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        threshold: float = DEFAULT_THRESHOLD,
+        max_detections: int | None = None,
+        batch_size: int = 1,
+        return_rle: bool = False,
+        progress: Progress | None = None,
+    ) -> Iterator[SegmentedImage]:
+        """Segments images, one after the other.
+
+        An image that cannot be read gives a result that says so, and the rest goes on. Only
+        neighbours of the same padded size are computed together, so that the result of an image
+        does not depend on the others.
+
+        Args:
+            images: Paths, http(s) addresses, PIL images, arrays or tensors; one, or an iterable
+                of them, which is read as results are asked for.
+            threshold: Lowest score of an instance.
+            max_detections: How many instances an image can have; None: what the processor says.
+            batch_size: How many images are computed together at most.
+            return_rle: Whether masks are COCO run-length encodings, which need little memory.
+            progress: Called after each image with the number of images done and of all, None if
+                `images` does not tell.
+
+        Returns:
+            An iterator of results in the order of the images.
+
+        Raises:
+            ValueError: If an argument is out of its range.
+        """
+        check_fraction(threshold, "threshold")
+        check_count(batch_size, "batch_size")
+        if max_detections is not None:
+            check_count(max_detections, "max_detections")
+        is_single = isinstance(images, str | os.PathLike | Image.Image) or (
+            isinstance(images, np.ndarray | Tensor) and images.ndim < 4
+        )
+        options = {
+            "threshold": threshold,
+            "max_detections": max_detections,
+            "return_rle": return_rle,
+            "class_names": [entry.name for entry in self.classes],
+        }
+        # Taken along now: another vocabulary may be set before the results are asked for.
+        sources: Any = [images] if is_single else images
+        results = self._results(sources, self._classifier, batch_size, options)
+        return results if progress is None else _reporting(results, _length(sources), progress)
+
+    def _results(
+        self,
+        sources: Iterable[ImageSource],
+        classifier: ScoreClassifier | None,
+        batch_size: int,
+        options: dict[str, Any],
+    ) -> Iterator[SegmentedImage]:
+        batch: list[_PreparedImage] = []
+        for index, source in enumerate(sources):
+            item = self._prepare(index, source)
+            if batch and not _fits(item, batch, batch_size):
+                yield from self._compute(batch, classifier, options)
+                batch = []
+            if isinstance(item, SegmentedImage):
+                yield item
+            else:
+                batch.append(item)
+        if batch:
+            yield from self._compute(batch, classifier, options)
+
+    def _prepare(self, index: int, source: ImageSource) -> "_PreparedImage | SegmentedImage":
+        """Reads and resizes one image; what is wrong with it becomes its result."""
+        is_location = isinstance(source, str | os.PathLike)
+        name = os.fspath(source) if is_location else f"image {index}"
+        try:
+            image = to_8_bits(open_image(source) if is_location else source, f"`images[{index}]`")
+            inputs = self.processor(images=image, return_tensors="pt")
+        except (TypeError, ValueError) as error:
+            return SegmentedImage(name, error=str(error))
+        return _PreparedImage(name, image, inputs["pixel_values"], inputs["pixel_mask"])
+
+    @torch.inference_mode()
+    def _compute(
+        self,
+        batch: list[_PreparedImage],
+        classifier: ScoreClassifier | None,
+        options: dict[str, Any],
+    ) -> list[SegmentedImage]:
+        device, dtype = self.model.device, self.model.dtype
+        outputs = self.model(
+            pixel_values=torch.cat([item.pixel_values for item in batch]).to(device, dtype),
+            pixel_mask=torch.cat([item.pixel_mask for item in batch]).to(device),
+            classifier=classifier,
+        )
+        found = self.processor.post_process_instance_segmentation(
+            outputs, target_sizes=[height_and_width(item.image) for item in batch], **options
+        )
+        return [
+            SegmentedImage(item.name, item.image, instances)
+            for item, instances in zip(batch, found, strict=True)
+        ]
+
+
+def segment(
+    images: ImageSource | Iterable[ImageSource],
+    classes: Sequence[str] | None = None,
+    model: str | os.PathLike[str] | ScoreForInstanceSegmentation = DEFAULT_MODEL,
+    threshold: float = DEFAULT_THRESHOLD,
+    **options: Any,
+) -> list[SegmentedImage]:
+    """Segments images in one call; for more than one call, a `Segmenter` loads the model once.
+
+    Args:
+        images: One or several; see `Segmenter.segment`.
+        classes: One item a class, a comma inside an item separates synonyms; None: the vocabulary
+            that the model stores.
+        model: A folder, bundled name or hub id, or a loaded model.
+        threshold: Lowest score of an instance.
+        **options: Other arguments of `Segmenter` (`processor`, `device`, `dtype`) and of its
+            `segment`.
+
+    Returns:
+        One result an image.
+
+    Raises:
+        TypeError: If an option is not known.
+        ValueError: If an argument is not valid.
+    """
+    loading = {key: options.pop(key) for key in ("processor", "device", "dtype") if key in options}
+    return list(Segmenter(model, classes, **loading).segment(images, threshold, **options))
+
+
+def height_and_width(image: Image.Image | Tensor) -> tuple[int, int]:
+    """Gives the size of an upright picture, or of a tensor with channels first, last or without."""
+    if isinstance(image, Image.Image):
+        return image.height, image.width
+    if image.ndim == 2:
+        return image.shape[0], image.shape[1]
+    # As Transformers decides: channels come first where both could be.
+    start = 1 if image.shape[0] in (1, 3, 4) else 0
+    return image.shape[start], image.shape[start + 1]
+
+
+def _named_class(name: str, seen: bool | None) -> NamedClass:
+    synonyms = tuple(synonym.strip() for synonym in name.split(","))
+    return NamedClass(synonyms[0], synonyms, seen)
+
+
+def _fits(item: _PreparedImage | SegmentedImage, batch: list[_PreparedImage], limit: int) -> bool:
+    return (
+        isinstance(item, _PreparedImage)
+        and len(batch) < limit
+        and item.pixel_values.shape == batch[0].pixel_values.shape
+    )
+
+
+def _length(images: Iterable[ImageSource]) -> int | None:
+    try:
+        return len(images)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _reporting(
+    results: Iterator[SegmentedImage], total: int | None, progress: Progress
+) -> Iterator[SegmentedImage]:
+    for done, result in enumerate(results, start=1):
+        yield result
+        progress(done, total)
