@@ -68,7 +68,7 @@ def resized_size(
     return max(1, math.floor(new_height + 0.5)), max(1, math.floor(new_width + 0.5))
 
 
-class ScoreImageProcessor(ScorePostProcessing, TorchvisionBackend):
+class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
     """Prepares images for SCORE and turns its outputs into instances and maps.
 
     Images are brought to RGB (transparency becomes white), resized, normalised with CLIP's mean

@@ -1,5 +1,6 @@
 """Processor of SCORE: images and class names in, model inputs and results out."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ class ScoreProcessorKwargs(ProcessingKwargs, total=False):
     images_kwargs: ScoreImageProcessorKwargs  # type: ignore[misc]
 
 
-class ScoreProcessor(ScorePostProcessing, ProcessorMixin):
+class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
     """Images and class names for SCORE: a [`ScoreImageProcessor`] and CLIP's tokenizer.
 
     Args:
@@ -194,6 +195,16 @@ class ScoreProcessor(ScorePostProcessing, ProcessorMixin):
                 stacklevel=2,
             )
         return self.tokenizer(prompts, **options)
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> list[str]:
+        """Saves the processor with its code; see [`ProcessorMixin.save_pretrained`]."""
+        try:
+            return super().save_pretrained(str(save_directory), push_to_hub=push_to_hub, **kwargs)
+        finally:
+            # Transformers leaves this on the object, which then differs from its loaded copy.
+            self.__dict__.pop("auto_map", None)
 
     @property
     def model_input_names(self) -> list[str]:
