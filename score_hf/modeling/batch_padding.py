@@ -84,12 +84,15 @@ def merge_groups(outputs: list[Output], groups: list[list[int]], pixel_values: T
     canvas = (height // 4, width // 4)
     places = torch.tensor([place for group in groups for place in group]).argsort()
 
-    def merge(name: str, parts: list[Tensor]) -> Tensor:
+    def merge(name: str, parts: list[Tensor]) -> Tensor | None:
+        if parts[0] is None:
+            # Of the hidden states only some may have been asked for.
+            return None
         if name in ("masks_queries_logits", "auxiliary_mask_logits"):
             parts = [_extend(part, canvas) for part in parts]
         return torch.cat(parts)[places.to(parts[0].device)]
 
-    merged: dict[str, Tensor | tuple[Tensor, ...]] = {}
+    merged: dict[str, Tensor | tuple[Tensor | None, ...] | None] = {}
     for name, first in outputs[0].items():
         if name == "cross_attentions" and len(outputs) > 1:
             continue

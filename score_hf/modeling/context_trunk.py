@@ -8,6 +8,8 @@ from transformers import CLIPVisionModelWithProjection
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 from transformers.utils import ModelOutput
 
+from .pretrained_score import InitializesEveryModule
+
 
 @dataclass
 class SceneContext(ModelOutput):
@@ -24,7 +26,7 @@ class SceneContext(ModelOutput):
     intermediate: Tensor | None = None
 
 
-class ScoreContextTrunk(CLIPVisionModelWithProjection):
+class ScoreContextTrunk(InitializesEveryModule, CLIPVisionModelWithProjection):
     """CLIP's vision transformer with the original's last block.
 
     That block runs without attention: each token only passes through its own value and output

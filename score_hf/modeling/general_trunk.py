@@ -3,12 +3,16 @@
 import torch
 from torch import Tensor, nn
 from transformers import ConvNextConfig
+from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.models.convnext.modeling_convnext import (
     ConvNextEmbeddings,
     ConvNextPreTrainedModel,
     ConvNextStage,
 )
+
+from .open_vocabulary import FIRST_LOGIT_SCALE
+from .pretrained_score import InitializesEveryModule
 
 
 class ScoreVisualHead(nn.Module):
@@ -32,7 +36,7 @@ class ScoreVisualHead(nn.Module):
         return self.fc2(self.act(self.fc1(self.norm(pooled))))
 
 
-class ScoreGeneralTrunk(ConvNextPreTrainedModel):
+class ScoreGeneralTrunk(InitializesEveryModule, ConvNextPreTrainedModel):
     """ConvNeXt of an OpenCLIP model with its visual head.
 
     `ConvNextBackbone` would add a layer norm to each stage that CLIP's trunk does not have, and
@@ -60,15 +64,15 @@ class ScoreGeneralTrunk(ConvNextPreTrainedModel):
             for i in range(config.num_stages)
         )
         self.head = ScoreVisualHead(config, projection_dim)
-        # Scale of the general CLIP's own similarities, ln(1/0.07) in CLIP's start.
-        self.logit_scale = nn.Parameter(torch.tensor(2.6593))
+        # Scale of the general CLIP's own similarities.
+        self.logit_scale = nn.Parameter(torch.empty(()))
         self.post_init()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, ScoreGeneralTrunk):
-            nn.init.constant_(module.logit_scale, 2.6593)
+            init.constant_(module.logit_scale, FIRST_LOGIT_SCALE)
 
     def forward(self, pixel_values: Tensor) -> list[Tensor]:
         """Computes the stages.

@@ -1,5 +1,8 @@
 """Losses of SCORE: those of Mask2Former, at every prediction (paper §4.2)."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -127,6 +130,18 @@ class ScoreCriterion:
         best = uncertainty.topk(self.num_uncertain, dim=1).indices
         uncertain = candidates.gather(1, best.unsqueeze(-1).expand(-1, -1, 2))
         return torch.cat((uncertain, self.draw_random(count, device)), dim=1)
+
+
+@contextlib.contextmanager
+def repeated_draws(device: torch.device) -> Iterator[None]:
+    """Lets every evaluation draw the same points, so that losses of two of them compare.
+
+    Args:
+        device: Where the points are drawn; its random state is as before afterwards.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
 
 
 def count_objects(class_labels: list[Tensor], device: torch.device) -> Tensor:

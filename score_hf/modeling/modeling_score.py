@@ -18,7 +18,7 @@ from .configuration_score import ScoreConfig
 from .context_trunk import SceneContext, ScoreContextTrunk
 from .general_trunk import ScoreGeneralTrunk
 from .layers import pool_in_masks
-from .loss_score import ScoreCriterion
+from .loss_score import ScoreCriterion, repeated_draws
 from .mask_decoder import ScoreMaskDecoder
 from .open_vocabulary import (
     FIRST_LOGIT_SCALE,
@@ -42,7 +42,7 @@ class ScoreForInstanceSegmentationOutput(ModelOutput):
             logarithms of the ensembled probabilities, in training the in-vocabulary logits.
         masks_queries_logits: (batch, queries, h, w), at stride 4 of the padded input.
         image_sizes: (batch, 2) int64, height and width of each image within the padded input.
-        seen_classes: (classes,) bool, whether the class was in the training vocabulary.
+        seen_classes: (classes,) int64, 1 for classes of the training vocabulary.
         in_vocabulary_logits: (batch, queries, classes + 1) of the adapted classifier.
         out_of_vocabulary_logits: (batch, queries, classes + 1) of the frozen CLIP, in evaluation.
         auxiliary_class_logits: In-vocabulary logits of every prediction, from the learned queries
@@ -81,6 +81,16 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
 
     def __init__(self, config: ScoreConfig) -> None:
         super().__init__(config)
+        with local_torch_dtype(torch.float32):
+            self.pixel_decoder = ScorePixelDecoder(config)
+        self.mask_decoder = ScoreMaskDecoder(config)
+        self.class_head = ScoreClassHead(config)
+        if config.region_context != "none":
+            self.region_integration = ScoreRegionAwareIntegration(config)
+        if config.global_context != "none":
+            self.global_adaptation = ScoreGlobalContextAdaptation(config)
+        self.void_embedding = nn.Embedding(1, config.projection_dim)
+
         self.general_trunk = ScoreGeneralTrunk(config.general_config, config.projection_dim)
         if config.text_tower:
             self.text_tower = CLIPTextModelWithProjection(config.text_config)
@@ -91,42 +101,34 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 self.context_text_tower = CLIPTextModelWithProjection(config.context_text_config)
             self.context_logit_scale = nn.Parameter(torch.empty(()))
 
-        with local_torch_dtype(torch.float32):
-            self.pixel_decoder = ScorePixelDecoder(config)
-        self.mask_decoder = ScoreMaskDecoder(config)
-        self.class_head = ScoreClassHead(config)
-        if config.region_context != "none":
-            self.region_integration = ScoreRegionAwareIntegration(config)
-        if config.global_context != "none":
-            self.global_adaptation = ScoreGlobalContextAdaptation(config)
-        self.void_embedding = nn.Embedding(1, config.projection_dim)
-        if config.stored_synonyms:
-            self._create_vocabulary(config)
+        for name, tensor in self._first_vocabulary().items():
+            setattr(self, name, nn.Buffer(tensor))
         self.criterion = ScoreCriterion(config)
         self.post_init()
         self._freeze_trunks()
 
-    def _create_vocabulary(self, config: ScoreConfig) -> None:
-        rows = config.stored_synonyms
-        self.stored_embeddings = nn.Buffer(torch.empty(rows, config.projection_dim))
-        self.stored_class_ids = nn.Buffer(torch.empty(rows, dtype=torch.int64))
-        self.stored_seen_classes = nn.Buffer(torch.empty(config.num_labels, dtype=torch.bool))
+    def _first_vocabulary(self) -> dict[str, Tensor]:
+        """Buffers that hold a place for the stored vocabulary: each name a direction of its own."""
+        config, rows = self.config, self.config.stored_synonyms
+        if rows == 0:
+            return {}
+        vocabulary = {
+            "stored_embeddings": torch.eye(rows, config.projection_dim),
+            "stored_class_ids": torch.arange(rows).clamp(max=config.num_labels - 1),
+            "stored_seen_classes": torch.zeros(config.num_labels, dtype=torch.bool),
+        }
         if config.out_of_vocabulary == "context":
             width = config.context_config.projection_dim
-            self.stored_context_embeddings = nn.Buffer(torch.empty(rows, width))
+            vocabulary["stored_context_embeddings"] = torch.eye(rows, width)
+        return vocabulary
 
     def init_own_weights(self) -> None:
-        """Standard normal void, CLIP's scale, a random vocabulary until one is stored."""
+        """Standard normal void, CLIP's scale, a stand-in until a vocabulary is stored."""
         init.normal_(self.void_embedding.weight)
         if hasattr(self, "context_logit_scale"):
             init.constant_(self.context_logit_scale, FIRST_LOGIT_SCALE)
-        if self.config.stored_synonyms:
-            init.normal_(self.stored_embeddings)
-            rows = torch.arange(self.config.stored_synonyms)
-            init.copy_(self.stored_class_ids, rows.clamp(max=self.config.num_labels - 1))
-            init.zeros_(self.stored_seen_classes)
-            if hasattr(self, "stored_context_embeddings"):
-                init.normal_(self.stored_context_embeddings)
+        for name, tensor in self._first_vocabulary().items():
+            init.copy_(getattr(self, name), tensor)
 
     @classmethod
     def from_pretrained(
@@ -315,7 +317,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             ]
             output = merge_groups(outputs, [indices for indices, _ in groups], pixel_values)
         output.image_sizes = image_sizes
-        output.seen_classes = vocabulary.seen_classes
+        output.seen_classes = vocabulary.seen_classes.long()
         return output
 
     def _segment(
@@ -344,9 +346,11 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         ]
         loss, losses = None, None
         if mask_labels is not None and class_labels is not None:
-            loss, losses = self.criterion(
-                tuple(in_logits), decoded.mask_logits, mask_labels, class_labels
-            )
+            draws = contextlib.nullcontext() if self.training else repeated_draws(self.device)
+            with draws:
+                loss, losses = self.criterion(
+                    tuple(in_logits), decoded.mask_logits, mask_labels, class_labels
+                )
         scores, out_logits = in_logits[-1], None
         if not self.training:
             out_logits = self._score_out_of_vocabulary(

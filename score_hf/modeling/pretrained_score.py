@@ -9,7 +9,21 @@ from transformers import PreTrainedModel
 from .configuration_score import ScoreConfig
 
 
-class ScorePreTrainedModel(PreTrainedModel):
+class InitializesEveryModule:
+    """Mixin of models whose initialisation also visits modules that own no tensor themselves.
+
+    Transformers skips those in code outside its own tree, because foreign code may overwrite loaded
+    weights. What derives from this class writes through `transformers.initialization` only, which
+    never does.
+    """
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Says no: that is how Transformers asks."""
+        return False
+
+
+class ScorePreTrainedModel(InitializesEveryModule, PreTrainedModel):
     """Base class: configuration, weight initialisation and which attention kinds are supported."""
 
     config: ScoreConfig
@@ -28,15 +42,6 @@ class ScorePreTrainedModel(PreTrainedModel):
     # Deformable sampling at float16 positions misses its pixel; the original computes this part
     # in float32 even under mixed precision.
     _keep_in_fp32_modules_strict = ["pixel_decoder"]
-
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """Says no, so that initialisation also visits modules that own no tensor themselves.
-
-        Transformers skips those in custom code because foreign code may overwrite loaded weights;
-        everything here writes through `transformers.initialization`, which never does.
-        """
-        return False
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -118,7 +118,10 @@ def dilate(mask_logits: Tensor, size: int) -> Tensor:
     Returns:
         The same shape.
     """
-    return nn.functional.max_pool2d(mask_logits, kernel_size=size, stride=1, padding=size // 2)
+    # A square's maximum is the maximum of its columns' maxima: 2 x size reads instead of size².
+    pad = size // 2
+    columns = nn.functional.max_pool2d(mask_logits, (size, 1), stride=1, padding=(pad, 0))
+    return nn.functional.max_pool2d(columns, (1, size), stride=1, padding=(0, pad))
 
 
 def _to_grid(dilated: Tensor, grid: tuple[int, int]) -> Tensor:
