@@ -28,6 +28,8 @@ class DrawnBatches(IterableDataset):
         templates: Templates drawn for a step.
         first_step: The step to begin with, when a training is resumed.
         last_step: The step to end before.
+        process: Which of the training's processes draws; each draws its own scenes.
+        num_processes: How many there are; `batch_size` counts the scenes of one.
     """
 
     def __init__(
@@ -38,12 +40,16 @@ class DrawnBatches(IterableDataset):
         templates: int,
         first_step: int,
         last_step: int,
+        process: int = 0,
+        num_processes: int = 1,
     ) -> None:
         self.processor = processor
         self.batch_size = batch_size
         self.size = size
         self.templates = templates
         self.steps = range(first_step, last_step)
+        self.process = process
+        self.num_processes = num_processes
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         """Yields keyword arguments of the model's forward pass, one batch a step.
@@ -60,9 +66,10 @@ class DrawnBatches(IterableDataset):
         rng = np.random.default_rng(step)
         large = step % 4 == 3
         count = max(1, self.batch_size // 4) if large else self.batch_size
-        seeds = FIRST_TRAINING_SEED + step * self.batch_size + np.arange(count)
+        batch = step * self.num_processes + self.process
+        seeds = FIRST_TRAINING_SEED + batch * self.batch_size + np.arange(count)
         scenes = [draw_scene(int(seed), self.size * (2 if large else 1)) for seed in seeds]
-        batch = self.processor(
+        inputs = self.processor(
             images=[scene.image for scene in scenes],
             annotations=[
                 {
@@ -74,9 +81,9 @@ class DrawnBatches(IterableDataset):
             text=self._prompts(rng),
             return_tensors="pt",
         )
-        batch["class_ids"] = torch.arange(len(CLASS_NAMES))
-        batch["seen_classes"] = torch.ones(len(CLASS_NAMES), dtype=torch.bool)
-        return dict(batch)
+        inputs["class_ids"] = torch.arange(len(CLASS_NAMES))
+        inputs["seen_classes"] = torch.ones(len(CLASS_NAMES), dtype=torch.bool)
+        return dict(inputs)
 
     def _prompts(self, rng: np.random.Generator) -> list[str]:
         templates = rng.choice(self.processor.templates, self.templates, replace=False)
