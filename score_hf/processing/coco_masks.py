@@ -17,24 +17,35 @@ def _coco_mask_api() -> Any:
     return mask
 
 
-def encode_masks(masks: torch.Tensor) -> list[dict[str, Any]]:
-    """Encodes masks as COCO's compressed run lengths.
+def encode_mask(mask: torch.Tensor, left: int, top: int, size: tuple[int, int]) -> dict[str, Any]:
+    """Encodes a mask as COCO's compressed run lengths.
+
+    Only the rectangle that holds the mask is looked at, however large the picture.
 
     Args:
-        masks: Boolean masks of shape `(masks, height, width)`.
+        mask: Boolean mask of the rectangle, `(rows, columns)`.
+        left: Column of the picture at which the rectangle begins.
+        top: Row of the picture at which the rectangle begins.
+        size: Height and width of the picture.
 
     Returns:
-        One dictionary a mask, `{"size": [height, width], "counts": str}`, ready for JSON.
+        `{"size": [height, width], "counts": str}`, ready for JSON.
 
     Raises:
         ImportError: If pycocotools is not installed.
     """
+    height, width = size
+    # COCO runs down the columns: a border of zeros above and below ends each run in its column.
+    columns = np.pad(mask.cpu().numpy().T.astype(np.int8), ((0, 0), (1, 1)))
+    column, row = np.nonzero(np.diff(columns, axis=1))
+    changes = (left + column) * height + top + row
+    # A run to the lower edge goes on in the next column if that one begins at the upper edge.
+    joined = np.flatnonzero(changes[1:] == changes[:-1])
+    changes = np.delete(changes, np.concatenate([joined, joined + 1]))
+    counts = np.diff(changes, prepend=0, append=height * width).tolist()
     api = _coco_mask_api()
-    columns_first = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
-    return [
-        {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
-        for encoded in api.encode(columns_first)
-    ]
+    encoded = api.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 
 def decode_mask(segmentation: Any, size: tuple[int, int], argument: str) -> torch.Tensor:

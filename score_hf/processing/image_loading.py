@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 
 _EXIF_ORIENTATION = 0x0112
 _DOWNLOAD_SECONDS = 60
+# Modes with colours multiplied by transparency, which little else in Pillow understands.
+_STRAIGHT_ALPHA = {"La": "LA", "RGBa": "RGBA"}
 
 
 def list_images(images: Any, batch_dimensions: int = 4) -> list[Any]:
@@ -100,9 +102,9 @@ def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
     """Checks an image and brings it to 8 bits a channel, or to float32 where it is of floats.
 
     EXIF orientation is applied. 16-bit values (of uint16 arrays and 16-bit grey files) are
-    divided by 257, so that the full range 0..65535 becomes 0..255: stretch data that uses less of
-    it beforehand. Booleans become 0 and 255. Other integers must lie in 0..255. Floats keep their
-    values.
+    divided by 257, so that the full range 0..65535 becomes 0..255, as Pillow itself does with
+    16-bit colour files: stretch data that uses less of the range beforehand. Booleans become 0
+    and 255. Other integers must lie in 0..255. Floats keep their values.
 
     Args:
         image: A PIL image, an array or a tensor with 1, 3 or 4 channels first or last, or without
@@ -122,8 +124,8 @@ def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
             raise ValueError(f"{name} has no pixels: its width and height are {image.size}.")
         try:
             image = _upright(image)
-            if image.mode in ("HSV", "LAB", "YCbCr"):
-                image = image.convert("RGB")
+            if image.mode in _STRAIGHT_ALPHA:
+                image = image.convert(_STRAIGHT_ALPHA[image.mode])
         # Decoders of damaged files raise whatever they stumble over.
         except Exception as error:
             raise ValueError(_not_decodable(name, error)) from error

@@ -181,9 +181,15 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         do_pad: bool,
         pad_size: SizeDict | None,
         size_divisor: int,
+        do_center_crop: bool | None,
         return_tensors: str | TensorType | None,
         **kwargs: Any,
     ) -> BatchFeature:
+        if do_center_crop:
+            raise ValueError(
+                "`do_center_crop` must be off, but got True: results refer to whole images; crop "
+                "them beforehand."
+            )
         pixels = []
         for image in images:
             if do_rescale and image.is_floating_point() and 0 < image.max() <= 1:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from .coco_masks import encode_masks
+from .coco_masks import encode_mask
+from .mask_boxes import MaskMaker, MaskPiece
 from .predictions import Prediction
 
 
@@ -53,60 +54,38 @@ def list_class_names(
     return [class_names[index] for index in range(num_classes)]
 
 
-def boxes_around(masks: torch.Tensor) -> torch.Tensor:
-    """Finds the box around each mask.
+def draw_instance_map(
+    pieces: Sequence[MaskPiece],
+    size: tuple[int, int],
+    overlap_mask_area_threshold: float,
+    device: torch.device,
+) -> tuple[torch.Tensor, list[int]]:
+    """Draws instances over one another, the better ones on top.
 
     Args:
-        masks: Boolean masks of shape `(masks, height, width)`.
+        pieces: The mask of each instance, best first.
+        size: Height and width of the map.
+        overlap_mask_area_threshold: Lowest share of its mask that an instance must show.
+        device: Where the map is made.
 
     Returns:
-        Boxes `(masks, 4)`, float32, as x1, y1, x2, y2 in pixels with x2 and y2 exclusive; zeros
-        for an empty mask.
+        A map `(height, width)` int32 of the indices of `pieces`, -1 for none, and the indices
+        that occur in it.
     """
-
-    def first_and_end(occupied: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        occupied = occupied.to(torch.uint8)
-        return occupied.argmax(1), occupied.shape[1] - occupied.flip(1).argmax(1)
-
-    left, right = first_and_end(masks.any(1))
-    top, bottom = first_and_end(masks.any(2))
-    boxes = torch.stack([left, top, right, bottom], dim=1)
-    return torch.where(masks.flatten(1).any(1)[:, None], boxes, 0).float()
-
-
-class _InstanceMap:
-    """Draws masks over one another so that the one with the higher score stays on top.
-
-    It needs each mask only once and in any order, so that they need not be kept.
-    """
-
-    def __init__(self, size: tuple[int, int], num_queries: int, device: torch.device) -> None:
-        self.owner = torch.full(size, -1, dtype=torch.int32, device=device)
-        self.score = torch.full(size, -1.0, device=device)
-        self.area = torch.zeros(num_queries, dtype=torch.int64, device=device)
-
-    def draw(self, query: int, mask: torch.Tensor, box: Sequence[float], score: float) -> None:
-        left, top, right, bottom = (int(edge) for edge in box)
-        inside = (slice(top, bottom), slice(left, right))
-        on_top = mask[inside] & (self.score[inside] < score)
-        self.owner[inside].masked_fill_(on_top, query)
-        self.score[inside].masked_fill_(on_top, score)
-        self.area[query] = mask[inside].sum()
-
-    def finish(
-        self, id_of_query: torch.Tensor, overlap_mask_area_threshold: float
-    ) -> tuple[torch.Tensor, list[int]]:
-        """Turns queries into instance ids and takes out what is mostly hidden.
-
-        Returns:
-            The map `(height, width)` and the ids that are in it.
-        """
-        visible = torch.bincount(self.owner.flatten() + 1, minlength=len(self.area) + 1)[1:]
-        enough = visible >= overlap_mask_area_threshold * self.area
-        shown = (visible > 0) & enough & (id_of_query >= 0)
-        table = torch.where(shown, id_of_query, -1).to(torch.int32)
-        table = torch.cat([table, table.new_full((1,), -1)])  # entry -1 is the background
-        return table[self.owner.long()], sorted(id_of_query[shown].tolist())
+    segmentation = torch.full(size, -1, dtype=torch.int32, device=device)
+    for index in reversed(range(len(pieces))):
+        piece = pieces[index]
+        segmentation[piece.rows, piece.columns].masked_fill_(piece.mask, index)
+    visible = torch.bincount(segmentation.flatten() + 1, minlength=len(pieces) + 1)[1:].tolist()
+    shown = [
+        index
+        for index, (piece, pixels) in enumerate(zip(pieces, visible, strict=True))
+        if pixels > 0 and pixels >= overlap_mask_area_threshold * piece.area
+    ]
+    table = torch.full((len(pieces) + 1,), -1, dtype=torch.int32, device=device)
+    table[shown] = torch.tensor(shown, dtype=torch.int32, device=device)
+    # Entry -1 of the table, its last, is the background.
+    return table[segmentation.long()], shown
 
 
 def find_instances(
@@ -137,7 +116,7 @@ def find_instances(
     Returns:
         See `ScoreImageProcessor.post_process_instance_segmentation`.
     """
-    num_queries, num_classes = len(prediction.class_logits), prediction.num_classes
+    size, num_classes = prediction.target_size, prediction.num_classes
     device = prediction.class_logits.device
     class_scores = prediction.class_logits.softmax(-1)[:, :-1].flatten()
     best = class_scores.sort(descending=True, stable=True).indices[:max_detections]
@@ -145,60 +124,35 @@ def find_instances(
     pairs = best[class_scores[best] >= threshold].sort().values
     pair_queries = pairs // num_classes
 
-    quality = torch.zeros(num_queries, device=device)
-    boxes = torch.zeros(num_queries, 4, device=device)
-    top_class_scores = class_scores.view(num_queries, num_classes).amax(1)
-    instance_map = _InstanceMap(prediction.target_size, num_queries, device)
-    made_masks: list[torch.Tensor] = []
-    encoded: dict[int, dict[str, Any]] = {}
-    queries = pair_queries.unique()
-    for some, logits in prediction.full_size_masks(queries):
-        masks = logits > mask_logit_threshold(mask_threshold)
-        inside = (logits.sigmoid() * masks).sum((1, 2))
-        quality[some] = inside / (masks.sum((1, 2)) + 1e-6)
-        boxes[some] = boxes_around(masks)
-        scores = (top_class_scores * quality)[some]
-        for query, mask, box, score in zip(
-            some.tolist(), masks, boxes[some].tolist(), scores.tolist(), strict=True
-        ):
-            if score >= threshold:
-                instance_map.draw(query, mask, box, score)
-        passing = scores >= threshold
-        if return_rle:
-            encodings = encode_masks(masks[passing])
-            encoded.update(zip(some[passing].tolist(), encodings, strict=True))
-        else:
-            made_masks.append(masks[passing])
+    maker = MaskMaker(prediction, mask_logit_threshold(mask_threshold))
+    made = {query: maker.make(query) for query in pair_queries.unique().tolist()}
+    quality = torch.tensor([made[query].quality for query in pair_queries.tolist()], device=device)
+    scores = class_scores[pairs] * quality
+    ranked = scores.sort(descending=True, stable=True).indices
+    ranked = ranked[scores[ranked] >= threshold]
+    scores, labels = scores[ranked], pairs[ranked] % num_classes
+    queries = pair_queries[ranked].tolist()
+    pieces = [made[query] for query in queries]
 
-    scores = class_scores[pairs] * quality[pair_queries]
-    passing_queries = queries[(top_class_scores * quality)[queries] >= threshold]
-    order = scores.sort(descending=True, stable=True).indices
-    order = order[scores[order] >= threshold]
-    scores, labels, pair_queries = (
-        scores[order],
-        pairs[order] % num_classes,
-        pair_queries[order],
-    )
-
-    found_masks: torch.Tensor | list[dict[str, Any]]
+    boxes = torch.tensor([piece.box for piece in pieces], device=device).view(-1, 4)
+    masks: torch.Tensor | list[dict[str, Any]]
     if return_rle:
-        found_masks = [dict(encoded[query]) for query in pair_queries.tolist()]
+        encoded = {
+            query: encode_mask(made[query].mask, made[query].left, made[query].top, size)
+            for query in set(queries)
+        }
+        masks = [dict(encoded[query]) for query in queries]
     else:
-        empty = torch.zeros(0, *prediction.target_size, dtype=torch.bool, device=device)
-        rows = torch.searchsorted(passing_queries, pair_queries)
-        found_masks = torch.cat([empty, *made_masks])[rows]
-
-    # The best pair of a query hides its others, which have the same mask.
-    ids = torch.full((num_queries,), -1, dtype=torch.int64, device=device)
-    ranks = torch.arange(len(order), device=device)
-    ids.scatter_reduce_(0, pair_queries, ranks, reduce="amin", include_self=False)
-    segmentation, shown = instance_map.finish(ids, overlap_mask_area_threshold)
+        masks = torch.zeros(len(pieces), *size, dtype=torch.bool, device=device)
+        for mask, piece in zip(masks, pieces, strict=True):
+            mask[piece.rows, piece.columns] = piece.mask
+    segmentation, shown = draw_instance_map(pieces, size, overlap_mask_area_threshold, device)
     seen = prediction.seen_classes
     return {
         "scores": scores,
         "labels": labels,
-        "boxes": boxes[pair_queries],
-        "masks": found_masks,
+        "boxes": boxes,
+        "masks": masks,
         "names": [names[label] for label in labels.tolist()],
         "seen": torch.zeros_like(labels, dtype=torch.bool) if seen is None else seen[labels],
         "segmentation": segmentation,
