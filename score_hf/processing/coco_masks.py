@@ -42,7 +42,10 @@ def encode_mask(mask: torch.Tensor, left: int, top: int, size: tuple[int, int]) 
     # A run to the lower edge goes on in the next column if that one begins at the upper edge.
     joined = np.flatnonzero(changes[1:] == changes[:-1])
     changes = np.delete(changes, np.concatenate([joined, joined + 1]))
-    counts = np.diff(changes, prepend=0, append=height * width).tolist()
+    end = height * width
+    if changes.size and changes[-1] == end:
+        changes = changes[:-1]
+    counts = np.diff(changes, prepend=0, append=end).tolist()
     api = _coco_mask_api()
     encoded = api.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}

@@ -14,7 +14,6 @@ from transformers.image_utils import (
     ImageInput,
     PILImageResampling,
     SizeDict,
-    torch_pil_interpolation_mapping,
 )
 from transformers.processing_utils import ImagesKwargs
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -235,9 +234,11 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
     ) -> Objects:
         """Resizes masks to `size` and pads them to the shape of the finished image."""
         masks = masks.to(image.device)
-        if tuple(masks.shape[-2:]) != size and len(masks):
+        if len(masks) == 0:
+            masks = masks.new_zeros(0, *size)
+        elif tuple(masks.shape[-2:]) != size:
             masks = torch.nn.functional.interpolate(masks[None], size=size, mode="nearest-exact")[0]
-        kept = masks.flatten(1).any(1)
+        kept = masks.flatten(1).any(1).bool()
         fitted = image.new_zeros(int(kept.sum()), *image.shape[-2:], dtype=torch.float32)
         fitted[:, : size[0], : size[1]] = masks[kept]
         return fitted, classes.to(image.device)[kept]
@@ -252,15 +253,15 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
     ) -> torch.Tensor:
         """Resizes an image.
 
-        8-bit images in main memory go through Pillow, as in the original and on whatever
-        processor: torchvision's rounding differs from it by one level here and there. Floats and
-        images on an accelerator go through torchvision.
+        8-bit images in main memory go through Pillow, as in the original: torchvision's rounding
+        differs from it by one level here and there. Floats, images on an accelerator and filters
+        named in torchvision's way go through torchvision.
 
         Args:
             image: `(channels, height, width)`.
             size: `shortest_edge` and perhaps `longest_edge`, or `height` and `width`, or
                 `max_height` and `max_width`.
-            resample: Pillow's filter, bilinear if None.
+            resample: The filter, Pillow's or torchvision's; Pillow's bilinear one if None.
             antialias: Whether torchvision filters when it shrinks; Pillow always does.
             **kwargs: Ignored, as in the base class.
 
@@ -282,12 +283,11 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
             )
         if resample is None:
             resample = PILImageResampling.BILINEAR
-        if image.dtype != torch.uint8 or image.device.type != "cpu":
+        by_pillow = image.dtype == torch.uint8 and image.device.type == "cpu"
+        if not by_pillow or isinstance(resample, tvF.InterpolationMode):
             return super().resize(
                 image, SizeDict(height=new_size[0], width=new_size[1]), resample, antialias
             )
-        if isinstance(resample, tvF.InterpolationMode):
-            resample = torch_pil_interpolation_mapping[resample]
         # Channel by channel: Pillow would treat a fourth channel as transparency.
         channels = [
             tvF.pil_to_tensor(Image.fromarray(channel.numpy()).resize(new_size[::-1], resample))

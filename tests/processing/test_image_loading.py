@@ -1,0 +1,192 @@
+import base64
+import http.server
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from score_hf.processing.image_loading import list_images, open_image, to_8_bits
+
+
+def drawn(height=10, width=16):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows * 9, columns * 9, rows + columns], axis=-1).astype(np.uint8)
+
+
+def as_png(image):
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(drawn()).save(path)
+    return path
+
+
+def test_paths_are_opened_and_lists_flattened(picture):
+    array, tensor = drawn(), torch.zeros(3, 4, 4)
+    images = list_images([str(picture), [picture, array], (tensor,), np.stack([array, array])])
+    assert len(images) == 6
+    assert np.array_equal(np.asarray(images[0]), array)
+    assert np.array_equal(np.asarray(images[1]), array)
+    assert images[2] is array
+    assert images[3] is tensor
+    assert np.array_equal(images[5], array)
+
+
+def test_data_address(picture):
+    encoded = base64.b64encode(picture.read_bytes()).decode()
+    image = open_image(f"data:image/png;base64,{encoded}")
+    assert np.array_equal(np.asarray(image), drawn())
+
+
+def test_http_address(picture):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = self.path == "/picture.png"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            if found:
+                self.wfile.write(picture.read_bytes())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert np.array_equal(np.asarray(open_image(f"{address}/picture.png")), drawn())
+            with pytest.raises(ValueError, match=r"`images`.*missing.png.*404"):
+                open_image(f"{address}/missing.png")
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_to_files_and_to_images(tmp_path, orientation):
+    turned = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+        8: lambda a: np.rot90(a, 1),
+    }[orientation](drawn())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "turned.png"
+    Image.fromarray(drawn()).save(path, exif=exif)
+    assert np.array_equal(np.asarray(open_image(path)), turned)
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(to_8_bits(image, "`images`")), turned)
+
+
+def damaged(path, change):
+    raw = bytearray(path.read_bytes())
+    if change == "truncated":
+        raw = raw[: len(raw) // 2]
+    elif change == "corrupt":
+        raw[len(raw) // 2] ^= 0xFF
+    elif change == "empty":
+        raw = bytearray()
+    else:
+        raw = bytearray(b"not an image")
+    bad = path.with_name(f"{change}.png")
+    bad.write_bytes(raw)
+    return bad
+
+
+@pytest.mark.parametrize("change", ["truncated", "corrupt", "empty", "text"])
+def test_damaged_files_are_named(picture, change):
+    bad = damaged(picture, change)
+    with pytest.raises(ValueError, match=rf"`images` has .*{change}\.png.* cannot be decoded"):
+        list_images([picture, bad])
+
+
+def test_an_image_that_is_damaged_further_on_is_named(picture):
+    with (
+        Image.open(damaged(picture, "truncated")) as image,
+        pytest.raises(ValueError, match=r"`images\[2\]` cannot be decoded"),
+    ):
+        to_8_bits(image, "`images[2]`")
+
+
+def test_absurdly_large_files_are_refused(picture, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)
+    with pytest.raises(ValueError, match=r"picture\.png.* too large .*tiles"):
+        open_image(picture)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("nowhere.png", ValueError, r"'nowhere\.png', which is no file"),
+        ("data:image/png;base64,!!", ValueError, "base64"),
+        (None, TypeError, "NoneType"),
+        ([b"bytes"], TypeError, "bytes"),
+    ],
+)
+def test_what_is_no_image_is_refused(source, error, message):
+    with pytest.raises(error, match=message):
+        list_images(source)
+
+
+def test_16_bits_are_scaled_by_their_full_range(tmp_path):
+    values = np.array([[0, 128, 129, 257, 32768, 65535]], dtype=np.uint16)
+    expected = torch.tensor([[0, 0, 1, 1, 128, 255]], dtype=torch.uint8)
+    path = tmp_path / "deep.png"
+    Image.fromarray(values).save(path)
+    for image in (open_image(path), values, values.astype(">u2"), torch.from_numpy(values)):
+        assert torch.equal(to_8_bits(image, "`images`"), expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.array([[True, False]]), [[255, 0]]),
+        (np.array([[0, 255]], dtype=np.int32), [[0, 255]]),
+        (Image.fromarray(np.array([[7, 200]], dtype=np.int32)), [[7, 200]]),
+        (np.array([[1, 2, 3]], dtype=np.uint8)[:, ::-1], [[3, 2, 1]]),
+        (np.array([[0.5, 3.0]]), [[0.5, 3.0]]),
+        (torch.tensor([[0.5, 3.0]], dtype=torch.bfloat16), [[0.5, 3.0]]),
+    ],
+)
+def test_other_numbers(image, expected):
+    result = to_8_bits(image, "`images`")
+    assert result.dtype in (torch.uint8, torch.float32)
+    assert result.tolist() == expected
+
+
+def test_premultiplied_transparency_is_undone():
+    image = Image.new("RGBA", (2, 2), (200, 100, 50, 128))
+    assert to_8_bits(image.convert("RGBa"), "`images`").mode == "RGBA"
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (np.zeros((0, 4, 3), np.uint8), ValueError, "no pixels"),
+        (Image.new("RGB", (0, 4)), ValueError, "no pixels"),
+        (np.full((4, 4, 3), np.nan), ValueError, "NaN"),
+        (torch.full((3, 4, 4), float("inf")), ValueError, "infinite"),
+        (np.full((4, 4), 300), ValueError, "300"),
+        (np.full((4, 4), -1), ValueError, "-1"),
+        (np.zeros((6, 6, 5), np.uint8), ValueError, "channels"),
+        (np.zeros((2, 3, 4, 4, 3), np.uint8), ValueError, "dimensions"),
+        (np.zeros(4, np.uint8), ValueError, "dimensions"),
+        (np.zeros((4, 4), object), TypeError, "object"),
+        (np.zeros((4, 4), complex), TypeError, "complex"),
+    ],
+)
+def test_what_holds_no_colours_is_refused(image, error, message):
+    with pytest.raises(error, match=rf"`images\[1\]`.*{message}"):
+        to_8_bits(image, "`images[1]`")
