@@ -1,6 +1,6 @@
 """Mask average precision on drawn scenes that no training has seen.
 
-    python -m score_hf.training.evaluate_drawn --model score-tiny --scenes 200
+python -m score_hf.training.evaluate_drawn --model score-tiny --scenes 200
 """
 
 import argparse
@@ -38,7 +38,8 @@ def evaluate(
         size: Side of a scene in pixels.
 
     Returns:
-        `AP` (IoU 0.50 to 0.95), `AP50`, `AP75` and `AP50/<class>` for each class.
+        `AP` (IoU 0.50 to 0.95), `AP50`, `AP75` and `AP50/<class>` for each class
+        that is in the scenes.
     """
     truth = COCO()
     truth.dataset = drawn_scenes_as_coco(seeds, size)
@@ -74,20 +75,19 @@ def evaluate(
     # (IoU thresholds, recalls, classes, areas, detections): all areas, 100 detections.
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     valid = np.where(precision < 0, np.nan, precision)
+    shown = [index for index in range(len(DRAWN_VOCABULARY)) if (precision[:, :, index] >= 0).any()]
+    names = list(DRAWN_VOCABULARY)
     return {
         "AP": float(np.nanmean(valid)),
         "AP50": float(np.nanmean(valid[0])),
         "AP75": float(np.nanmean(valid[5])),
-        **{
-            f"AP50/{name}": float(np.nanmean(valid[0, :, index]))
-            for index, name in enumerate(DRAWN_VOCABULARY)
-        },
+        **{f"AP50/{names[index]}": float(np.nanmean(valid[0, :, index])) for index in shown},
     }
 
 
 def main() -> None:
     """Evaluates a model and prints the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measures mask AP on held-out drawn scenes.")
     parser.add_argument("--model", default="score-tiny", help="bundled name or folder")
     parser.add_argument("--scenes", type=int, default=200, help="number of scenes")
     parser.add_argument("--first-seed", type=int, default=0, help=f"below {FIRST_TRAINING_SEED}")

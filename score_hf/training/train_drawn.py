@@ -1,10 +1,10 @@
-"""Trains `score-tiny`, the bundled demonstration model, on drawn scenes.
+r"""Trains `score-tiny`, the bundled demonstration model, on drawn scenes.
 
     python -m score_hf.training.train_drawn --output runs/score-tiny
 
 On two CPU cores two processes of one thread each are faster than one of two:
 
-    accelerate launch --cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 \\
+    accelerate launch --cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 \
         -m score_hf.training.train_drawn --output runs/score-tiny --batch-size 4
 
 Nothing pretrained is used: trunks, text tower and decoders learn together. A run that was
@@ -12,6 +12,7 @@ stopped goes on with `--resume`.
 """
 
 import argparse
+import copy
 import json
 import math
 import shutil
@@ -34,7 +35,7 @@ from .tiny_architecture import tiny_config, tiny_processor
 
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Trains score-tiny on drawn scenes.")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--steps", type=int, default=4000, help="optimiser steps")
     parser.add_argument("--batch-size", type=int, default=8, help="scenes of one process")
@@ -93,7 +94,8 @@ def region_text_loss(
         embeddings.append(pool_in_masks(features[None], shares[None])[0])
     embedded = nn.functional.normalize(model.general_trunk.head(torch.cat(embeddings)), dim=-1)
     scale = model.general_trunk.logit_scale.exp().clamp(max=100)
-    logits = scale * embedded @ classifier.embeddings.T
+    names: Tensor = classifier.embeddings
+    logits = scale * embedded @ names.T
     return nn.functional.cross_entropy(logits, torch.cat(batch["class_labels"]))
 
 
@@ -102,10 +104,9 @@ def save_model(
 ) -> None:
     """Saves the model with its own vocabulary, as float16 that loads as float32."""
     names = [", ".join(synonyms) for synonyms in DRAWN_VOCABULARY.values()]
-    shipped = ScoreForInstanceSegmentation(model.config)
-    shipped.load_state_dict(model.state_dict(), strict=False)
+    shipped = copy.deepcopy(model).eval()
     with torch.no_grad():
-        classifier = shipped.eval().build_classifier(**processor.tokenize_classes(names))
+        classifier = shipped.build_classifier(**processor.tokenize_classes(names))
     shipped.store_vocabulary(classifier, list(CLASS_NAMES))
     shipped.half().save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -168,7 +169,10 @@ def main() -> None:
         accelerator.process_index,
         accelerator.num_processes,
     )
-    loader = DataLoader(batches, batch_size=None, num_workers=arguments.workers)
+    # A generator of its own: starting to load must not use up the restored random numbers.
+    loader = DataLoader(
+        batches, batch_size=None, num_workers=arguments.workers, generator=torch.Generator()
+    )
     stages: list[list[Tensor]] = []
     unwrapped = accelerator.unwrap_model(model)
     unwrapped.general_trunk.register_forward_hook(lambda _, __, output: stages.append(output))
