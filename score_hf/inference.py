@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,14 +127,15 @@ class Segmenter:
         self._classifier = classifier
 
     def _stored_classes(self) -> list[NamedClass]:
-        config = self.model.config
+        config: Any = self.model.config
         if not config.stored_synonyms:
             raise ValueError(
                 "`classes` must name what to look for, got none, and the model stores no "
                 "vocabulary of its own."
             )
-        seen = self.model.stored_seen_classes.tolist()
-        names = [config.id2label[index] for index in range(len(seen))]
+        stored: Any = self.model.stored_seen_classes
+        seen, labels = stored.tolist(), config.id2label
+        names = [labels[index] for index in range(len(seen))]
         return [_named_class(*pair) for pair in zip(names, seen, strict=True)]
 
     def segment(
@@ -207,11 +209,12 @@ class Segmenter:
 
     def _prepare(self, index: int, source: ImageSource) -> "_PreparedImage | SegmentedImage":
         """Reads and resizes one image; what is wrong with it becomes its result."""
-        is_location = isinstance(source, str | os.PathLike)
-        name = os.fspath(source) if is_location else f"image {index}"
+        name, read = f"image {index}", lambda: source
+        if isinstance(source, str | os.PathLike):
+            name, read = os.fspath(source), partial(open_image, source)
         try:
-            image = to_8_bits(open_image(source) if is_location else source, f"`images[{index}]`")
-            inputs = self.processor(images=image, return_tensors="pt")
+            image = to_8_bits(read(), f"`images[{index}]`")
+            inputs = self.processor.image_processor(image, return_tensors="pt")
         except (TypeError, ValueError) as error:
             return SegmentedImage(name, error=str(error))
         return _PreparedImage(name, image, inputs["pixel_values"], inputs["pixel_mask"])

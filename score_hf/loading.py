@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
+from .auto_classes import register_auto_classes
 from .bundled import DEFAULT_MODEL, bundled_model, bundled_models
 from .modeling.modeling_score import ScoreForInstanceSegmentation
 from .processing.processing_score import ScoreProcessor
@@ -38,6 +39,9 @@ def load_model(
             dtype are not available.
     """
     location, device, dtype = _locate(model), check_device(device), check_dtype(dtype)
+    # The processor finds its parts through the auto classes, and would ask to run the code that a
+    # saved model carries along.
+    register_auto_classes()
     try:
         kind = PreTrainedConfig.get_config_dict(location)[0].get("model_type")
         if kind != "score":

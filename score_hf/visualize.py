@@ -94,7 +94,7 @@ def _cut_out(
     for count, mask in enumerate(masks, start=1):
         if mask.shape != size:
             raise ValueError(
-                f"`masks` must have the size of `image`, (height, width) = {size}, got {mask.shape}."
+                f"`masks` must have the height and width of `image`, {size}, got {mask.shape}."
             )
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if len(rows) and count <= len(labels):

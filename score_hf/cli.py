@@ -1,0 +1,35 @@
+"""The command line `score-hf`: one thin door to the commands."""
+
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .commands.segment import segment
+
+app = typer.Typer(
+    name="score-hf",
+    help="Open-vocabulary instance segmentation of aerial images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"score-hf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Open-vocabulary instance segmentation of aerial images."""
+
+
+app.command()(segment)

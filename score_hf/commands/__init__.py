@@ -1,0 +1,1 @@
+"""The commands of `score-hf`. At their top they import nothing slow, so that help comes at once."""

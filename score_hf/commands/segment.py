@@ -1,0 +1,236 @@
+"""`score-hf segment`: pictures and class names in, overlays, COCO json and a table out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .terminal import (
+    FAILURE,
+    INTERRUPTED,
+    complain,
+    fail,
+    plain_messages,
+    quiet_transformers,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..inference import NamedClass, Segmenter
+    from ..results import CocoResults
+
+FORMATS = ("png", "coco")
+RESULTS_FILE = "results.json"
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2")
+
+
+def segment(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures, folders of pictures, or http(s) addresses.", metavar="IMAGE..."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help='What to look for: "ship, harbor, storage tank | oil tank". Commas separate '
+            "classes, | synonyms. Without it: the vocabulary that the model stores."
+        ),
+    ] = None,
+    classes_file: Annotated[
+        Path | None, typer.Option(help="The same in a file, where new lines separate classes too.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+    ] = None,
+    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where to write.")] = Path(
+        "out"
+    ),
+    threshold: Annotated[float, typer.Option(help="Lowest score of an instance, 0 to 1.")] = 0.3,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="What to write, separated by commas. png: an overlay for each picture. "
+            f"coco: {RESULTS_FILE} with the instances of all."
+        ),
+    ] = "png,coco",
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Segment the pictures of the package.")
+    ] = False,
+) -> None:
+    """Find the instances of named classes in aerial pictures."""
+    with plain_messages():
+        formats = _read_formats(format)
+        pictures = _list_pictures(images or [], sample, output_dir)
+        names = _read_classes(classes, classes_file)
+    quiet_transformers()
+    from .. import __version__
+    from ..bundled import DEFAULT_MODEL
+    from ..inference import Segmenter
+    from ..processing.predictions import check_fraction
+    from ..results import CocoResults
+
+    model = model or DEFAULT_MODEL
+    with plain_messages():
+        check_fraction(threshold, "threshold")
+        segmenter = Segmenter(model, names, device=device, dtype=dtype)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        info = {"version": __version__, "model": model, "threshold": threshold}
+        results = CocoResults(segmenter.classes, info)
+    _print(_vocabulary_table(segmenter.classes))
+    with plain_messages(FAILURE):
+        interrupted = _segment_all(segmenter, pictures, threshold, formats, output_dir, results)
+
+    _print(_results_table(segmenter.classes, results))
+    found = results.contents["images"], results.contents["annotations"], results.contents["failed"]
+    read, instances, failed = (len(entries) for entries in found)
+    typer.echo(
+        f"{instances} instances in {read} of {len(pictures)} images, written to {output_dir}"
+    )
+    if interrupted:
+        fail(f"stopped by the user; {read} of {len(pictures)} images are done.", INTERRUPTED)
+    if failed:
+        fail(f"{failed} of {len(pictures)} images could not be read.", FAILURE)
+
+
+def _read_formats(text: str) -> list[str]:
+    formats = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(f"`--format` must be of {', '.join(FORMATS)}, got {text!r}.")
+    return formats
+
+
+def _read_classes(classes: str | None, classes_file: Path | None) -> list[str] | None:
+    if classes is not None and classes_file is not None:
+        raise ValueError("Give `--classes` or `--classes-file`, got both.")
+    if classes is None and classes_file is None:
+        return None
+    from ..processing.prompts import parse_class_names
+
+    if classes is not None:
+        return parse_class_names(classes)
+    assert classes_file is not None
+    if not classes_file.is_file():
+        raise ValueError(
+            f"`--classes-file` must be a text file, but there is no {str(classes_file)!r}."
+        )
+    return parse_class_names(classes_file.read_text(encoding="utf-8"))
+
+
+def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> list[str]:
+    """Lists pictures, those of folders by name; what is no picture is told when it is opened."""
+    from ..bundled import sample_pictures
+
+    pictures = [str(path) for path in sample_pictures()] if sample else []
+    for image in images:
+        folder = Path(image)
+        if not folder.is_dir():
+            pictures.append(image)
+            continue
+        if folder.resolve() == output_dir.resolve():
+            raise ValueError(
+                f"`--output-dir` must be another folder than that of the images, {image!r}."
+            )
+        inside = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in _PICTURE_SUFFIXES
+        )
+        if not inside:
+            raise ValueError(f"`IMAGE` is the folder {image!r}, in which there is no picture.")
+        pictures.extend(str(path) for path in inside)
+    if not pictures:
+        raise ValueError(
+            "Give at least one `IMAGE`, or `--sample` for the pictures of the package."
+        )
+    return pictures
+
+
+def _segment_all(
+    segmenter: "Segmenter",
+    pictures: list[str],
+    threshold: float,
+    formats: list[str],
+    output_dir: Path,
+    results: "CocoResults",
+) -> bool:
+    """Segments and writes; returns whether the user stopped it. What is done is always written."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from ..results import draw_result, overlay_name
+
+    taken: set[str] = set()
+    columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("", total=len(pictures))
+            for result in segmenter.segment(pictures, threshold, return_rle=True):
+                results.add(result)
+                if result.error is not None:
+                    complain(result.error)
+                elif "png" in formats:
+                    overlay = draw_result(result, segmenter.classes)
+                    overlay.save(output_dir / overlay_name(result.name, taken))
+                bar.advance(task)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        if "coco" in formats:
+            results.write(output_dir / RESULTS_FILE)
+    return False
+
+
+def _vocabulary_table(classes: "Sequence[NamedClass]") -> "Table":
+    table = _table("Class", "Also called", "Trained on")
+    for entry in classes:
+        trained = {True: "yes", False: "no", None: "not known"}[entry.seen]
+        _add_row(table, entry.name, ", ".join(entry.synonyms[1:]), trained)
+    return table
+
+
+def _results_table(classes: "Sequence[NamedClass]", results: "CocoResults") -> "Table":
+    table = _table("Class", "Instances", "Images", "Best score")
+    for number, entry in enumerate(classes, start=1):
+        found = [one for one in results.contents["annotations"] if one["category_id"] == number]
+        images = {one["image_id"] for one in found}
+        best = f"{max(one['score'] for one in found):.2f}" if found else ""
+        _add_row(table, entry.name, str(len(found)), str(len(images)), best)
+    return table
+
+
+def _table(first: str, *others: str) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(first, box=SIMPLE_HEAD)
+    for name in others:
+        table.add_column(name, justify="left" if name == "Also called" else "right")
+    return table
+
+
+def _add_row(table: "Table", *cells: str) -> None:
+    from rich.text import Text
+
+    # Not as plain strings: what stands in square brackets would be taken for markup.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _print(table: "Table") -> None:
+    from rich.console import Console
+
+    Console().print(table)

@@ -1,0 +1,59 @@
+"""How commands speak: results on standard output, errors as one sentence on standard error."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def complain(message: object) -> None:
+    """Prints one line on standard error."""
+    typer.echo(f"score-hf: {message}", err=True)
+
+
+def fail(message: object, code: int = FAILURE) -> NoReturn:
+    """Ends the command with one sentence on standard error.
+
+    Args:
+        message: What was wrong and what to do.
+        code: The exit status.
+
+    Raises:
+        Exit: Always.
+    """
+    complain(message)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def plain_messages(code: int = USAGE) -> Iterator[None]:
+    """Turns errors of what the user gave, and warnings, into sentences on standard error.
+
+    Args:
+        code: The exit status of an error.
+
+    Raises:
+        Exit: If there was an error.
+    """
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        complain(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield
+        except (OSError, TypeError, ValueError) as error:
+            fail(" ".join(str(error).split()), code)
+
+
+def quiet_transformers() -> None:
+    """Silences the progress bars and load reports of Transformers."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
