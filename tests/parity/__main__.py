@@ -9,15 +9,22 @@ import torch
 from .run import check_folder
 
 
-def main() -> int:
-    """Prints the table; the exit status is 0 only if everything holds."""
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the table.
+
+    Args:
+        arguments: The command line, without the program's name; None reads it.
+
+    Returns:
+        The exit status: 0 only if everything holds.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("folder", type=Path, help="holds manifest.json and the goldens beside it")
-    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    report = check_folder(arguments.folder)
+    report = check_folder(parser.parse_args(arguments).folder)
     print(*report.lines(), sep="\n")
     return int(report.failed > 0)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

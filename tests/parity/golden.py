@@ -88,7 +88,7 @@ class Tensors(Mapping[str, Tensor]):
         return [name for name in self._tensors if name not in self.used]
 
 
-class Entries:
+class Entries(Mapping[str, Any]):
     """A JSON object whose entries remember whether they were read.
 
     Args:
@@ -105,22 +105,18 @@ class Entries:
     def __getitem__(self, name: str) -> Any:
         if name in self._children:
             return self._children[name]
+        value = self._data[name]
         self._used.add(name)
-        return self._data[name]
+        return value
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._data
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._data)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The entry, or the default where there is none."""
-        return self[name] if name in self else default
-
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """All entries; all count as read."""
-        return ((name, self[name]) for name in self._data)
+    def __len__(self) -> int:
+        return len(self._data)
 
     def unused(self, path: str = "") -> list[str]:
         """Paths of the entries that no check read."""

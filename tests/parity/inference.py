@@ -156,7 +156,8 @@ def _run(
         outputs = model(**features, classifier=classifier, output_auxiliary_logits=True)
     values = recorder.values()
     values["input.padded_normalised"] = features["pixel_values"]
-    values["text.classifier"] = classifier.embeddings
+    if model.config.text_tower:
+        values["text.classifier"] = classifier.embeddings
     values["outvocab.logits"] = outputs.out_of_vocabulary_logits
     values["final.mask_cls"] = outputs.class_queries_logits
     for index, (logits, masks) in enumerate(

@@ -107,7 +107,7 @@ def training_inputs(
     images = input_images(golden)
     annotations = []
     for index in range(len(images)):
-        objects, height, width = entries[f"gt.{index}.mask_shape"]
+        _, height, width = entries[f"gt.{index}.mask_shape"]
         masks = unpack_masks(golden[f"gt.{index}.masks_packed"], height, width)
         labels = golden[f"gt.{index}.labels"].long()
         if index in without:
@@ -154,7 +154,8 @@ def run_step(
     model.eval()
 
     values = _training_values(recorder, outputs)
-    values["text.train_classifier"] = classifier.embeddings
+    if model.config.text_tower:
+        values["text.train_classifier"] = classifier.embeddings
     chosen = int(formation.chosen)
     step = Step(
         values=values,
