@@ -15,7 +15,7 @@ Output = TypeVar("Output", bound=ModelOutput)
 
 
 def pad_to_multiple(pixel_values: Tensor) -> Tensor:
-    """Pads right and below with zeros, to a multiple of 32 in both directions."""
+    """Pads (..., height, width) right and below with zeros, to multiples of 32."""
     height, width = pixel_values.shape[-2:]
     return nn.functional.pad(pixel_values, (0, -width % SIZE_DIVISOR, 0, -height % SIZE_DIVISOR))
 
@@ -31,8 +31,13 @@ def image_sizes_of(pixel_values: Tensor, pixel_mask: Tensor | None) -> Tensor:
         (batch, 2) int64, height and width.
 
     Raises:
-        ValueError: If the mask does not fit the pixels.
+        ValueError: If the pixels are no batch of RGB images, or the mask does not fit them.
     """
+    if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
+        raise ValueError(
+            "`pixel_values` must be of shape (batch, 3, height, width), got "
+            f"{tuple(pixel_values.shape)}."
+        )
     batch, _, height, width = pixel_values.shape
     if pixel_mask is None:
         size = torch.tensor([height, width], device=pixel_values.device)
@@ -55,9 +60,14 @@ def group_by_size(pixel_values: Tensor, image_sizes: Tensor) -> list[tuple[list[
 
     Returns:
         For each size the images' places in the batch and their pixels, cut to that size.
+
+    Raises:
+        ValueError: If an image has no pixel.
     """
     groups: dict[tuple[int, int], list[int]] = {}
     for index, (height, width) in enumerate(image_sizes.tolist()):
+        if height == 0:
+            raise ValueError(f"`pixel_mask[{index}]` must mark the image by 1, got only 0.")
         size = (height + -height % SIZE_DIVISOR, width + -width % SIZE_DIVISOR)
         groups.setdefault(size, []).append(index)
     return [

@@ -7,7 +7,7 @@ from transformers import CLIPTextConfig, CLIPVisionConfig, ConvNextConfig, PreTr
 from transformers.configuration_utils import SubConfigSpec
 
 # OpenCLIP `convnext_large_d_320`: its text tower and its image trunk.
-_GENERAL_TEXT = {
+_GENERAL_TEXT: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 16,
@@ -15,13 +15,13 @@ _GENERAL_TEXT = {
     "projection_dim": 768,
     "hidden_act": "gelu",
 }
-_GENERAL_TRUNK = {
+_GENERAL_TRUNK: dict[str, Any] = {
     "depths": [3, 3, 27, 3],
     "hidden_sizes": [192, 384, 768, 1536],
     "layer_norm_eps": 1e-6,
 }
 # RemoteCLIP ViT-L/14.
-_CONTEXT_TRUNK = {
+_CONTEXT_TRUNK: dict[str, Any] = {
     "hidden_size": 1024,
     "intermediate_size": 4096,
     "num_hidden_layers": 24,
@@ -29,7 +29,7 @@ _CONTEXT_TRUNK = {
     "patch_size": 14,
     "projection_dim": 768,
 }
-_CONTEXT_TEXT = {
+_CONTEXT_TEXT: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
@@ -165,7 +165,7 @@ class ScoreConfig(PreTrainedConfig):
             self.context_text_config = CLIPTextConfig(**_CONTEXT_TEXT)
         super().__post_init__(**kwargs)
         if self.id2label is not None:
-            self.label2id = {name: index for index, name in self.id2label.items()}
+            self.label2id = {name: int(index) for index, name in self.id2label.items()}
 
     @property
     def uses_context(self) -> bool:
@@ -181,7 +181,7 @@ class ScoreConfig(PreTrainedConfig):
 
         Raises:
             ValueError: If a kernel size is even or too small, the intermediate layer does not
-                exist, or the widths of the embedding spaces differ.
+                exist.
         """
         sizes = (*self.region_kernel_sizes, self.region_kernel_size)
         if not self.region_kernel_sizes or any(size < 1 or size % 2 == 0 for size in sizes):
@@ -189,17 +189,45 @@ class ScoreConfig(PreTrainedConfig):
                 "`region_kernel_sizes` and `region_kernel_size` must be odd and positive, "
                 f"got {tuple(self.region_kernel_sizes)} and {self.region_kernel_size}."
             )
-        if self.text_config.projection_dim != self.projection_dim:
-            raise ValueError(
-                f"`projection_dim` is {self.projection_dim}, but `text_config.projection_dim` is "
-                f"{self.text_config.projection_dim}: classes are compared in the text tower's "
-                "space, so both must be equal."
-            )
         layers = self.context_config.num_hidden_layers
         if self.region_context == "intermediate" and not 1 <= self.intermediate_layer <= layers:
             raise ValueError(
                 f"`intermediate_layer` must be between 1 and the context trunk's {layers} "
                 f"layers, got {self.intermediate_layer}."
+            )
+
+    def validate_widths(self) -> None:
+        """Checks that widths fit together.
+
+        Raises:
+            ValueError: If a width is no multiple of its heads or groups, texts and images of one
+                CLIP differ in width, or the general trunk does not have four stages.
+        """
+        for name, divisor, reason in (
+            ("hidden_size", 32, "the groups of its norms"),
+            ("hidden_size", self.num_attention_heads, "`num_attention_heads`"),
+            ("projection_dim", self.context_num_heads, "`context_num_heads`"),
+        ):
+            if getattr(self, name) % divisor:
+                raise ValueError(
+                    f"`{name}` must be a multiple of {divisor} ({reason}), got "
+                    f"{getattr(self, name)}."
+                )
+        pairs = [("text_config", self.text_config.projection_dim, self.projection_dim)]
+        if self.out_of_vocabulary == "context":
+            width = self.context_config.projection_dim
+            pairs.append(("context_text_config", self.context_text_config.projection_dim, width))
+        for name, text_width, image_width in pairs:
+            if text_width != image_width:
+                raise ValueError(
+                    f"`{name}.projection_dim` must be {image_width}, the width of its CLIP's image "
+                    f"side, got {text_width}: images and texts are compared."
+                )
+        stages = len(self.general_config.hidden_sizes)
+        if stages != 4:
+            raise ValueError(
+                f"`general_config.hidden_sizes` must have four stages (strides 4 to 32), got "
+                f"{stages}."
             )
 
     def validate_ensemble(self) -> None:

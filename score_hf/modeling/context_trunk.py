@@ -1,8 +1,9 @@
 """The remote-sensing CLIP's image side: global and dense context of a scene."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
@@ -46,7 +47,7 @@ class ScoreContextTrunk(InitializesEveryModule, CLIPVisionModelWithProjection):
             The context.
         """
         trunk = self.vision_model
-        side = self.config.image_size
+        side: Any = self.config.image_size
         pixel_values = nn.functional.interpolate(
             pixel_values, size=(side, side), mode="bilinear", align_corners=False
         )
@@ -62,10 +63,10 @@ class ScoreContextTrunk(InitializesEveryModule, CLIPVisionModelWithProjection):
             intermediate = tokens
 
         projected = self._project(tokens)
+        if intermediate is not None:
+            intermediate = self._as_map(self._project(intermediate))
         return SceneContext(
-            cls=projected[:, 0],
-            patches=self._as_map(projected),
-            intermediate=None if intermediate is None else self._as_map(self._project(intermediate)),
+            cls=projected[:, 0], patches=self._as_map(projected), intermediate=intermediate
         )
 
     @staticmethod
@@ -78,7 +79,8 @@ class ScoreContextTrunk(InitializesEveryModule, CLIPVisionModelWithProjection):
     def _project(self, tokens: Tensor) -> Tensor:
         return self.visual_projection(self.vision_model.post_layernorm(tokens))
 
-    def _as_map(self, tokens: Tensor) -> Tensor:
-        rows = self.config.image_size // self.config.patch_size
+    @staticmethod
+    def _as_map(tokens: Tensor) -> Tensor:
+        rows = math.isqrt(tokens.shape[1] - 1)
         # (batch, 1 + rows x columns, width) -> (batch, width, rows, columns)
         return tokens[:, 1:].transpose(1, 2).unflatten(2, (rows, -1))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,10 +66,6 @@ class ScoreAttention(nn.Module):
         self, config: ScoreConfig, width: int, num_heads: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        if width % num_heads:
-            raise ValueError(
-                f"`width` must be a multiple of `num_heads`, got {width} and {num_heads}."
-            )
         self.config = config
         self.head_width = width // num_heads
         self.dropout = dropout
@@ -140,7 +137,8 @@ class ScoreMLP(nn.Module):
 
     def init_own_weights(self) -> None:
         """PyTorch's own initialisation."""
-        for layer in self.layers:
+        layers: Any = self.layers
+        for layer in layers:
             init_torch_linear(layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,7 +184,9 @@ def pool_in_masks(features: Tensor, masks: Tensor) -> Tensor:
     Returns:
         (batch, queries, channels) in the features' type; zeros for an empty mask.
     """
-    weights = masks.float()
-    weights = weights / (weights.sum(dim=(-2, -1), keepdim=True) + 1e-8)
-    pooled = weights.flatten(2) @ features.float().flatten(2).transpose(1, 2)
+    # Shares of a pixel are too small for half precision.
+    with torch.autocast(device_type=masks.device.type, enabled=False):
+        weights = masks.float()
+        weights = weights / (weights.sum(dim=(-2, -1), keepdim=True) + 1e-8)
+        pooled = weights.flatten(2) @ features.float().flatten(2).transpose(1, 2)
     return pooled.to(features.dtype)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from .batch_padding import pad_to_multiple
 from .configuration_score import ScoreConfig
 from .matching import ScoreMatcher, sample_at
 
@@ -130,6 +131,38 @@ class ScoreCriterion:
         best = uncertainty.topk(self.num_uncertain, dim=1).indices
         uncertain = candidates.gather(1, best.unsqueeze(-1).expand(-1, -1, 2))
         return torch.cat((uncertain, self.draw_random(count, device)), dim=1)
+
+
+def fit_mask_labels(
+    mask_labels: list[Tensor], class_labels: list[Tensor], pixel_values: Tensor
+) -> list[Tensor]:
+    """Pads mask labels as the network pads its input.
+
+    Args:
+        mask_labels: One (objects, height, width) tensor an image.
+        class_labels: One (objects,) tensor an image.
+        pixel_values: (batch, 3, height, width).
+
+    Returns:
+        The mask labels at the padded size.
+
+    Raises:
+        ValueError: If there are not as many labels as images, or masks as classes, or a mask is
+            not of the images' size.
+    """
+    batch, _, height, width = pixel_values.shape
+    if not len(mask_labels) == len(class_labels) == batch:
+        raise ValueError(
+            f"`mask_labels` and `class_labels` must hold one tensor for each of {batch} images, "
+            f"got {len(mask_labels)} and {len(class_labels)}."
+        )
+    for index, (masks, classes) in enumerate(zip(mask_labels, class_labels, strict=True)):
+        if masks.shape != (classes.numel(), height, width):
+            raise ValueError(
+                f"`mask_labels[{index}]` must be of shape {(classes.numel(), height, width)}, to "
+                f"fit `class_labels` and `pixel_values`, got {tuple(masks.shape)}."
+            )
+    return [pad_to_multiple(masks) for masks in mask_labels]
 
 
 @contextlib.contextmanager

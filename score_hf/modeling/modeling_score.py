@@ -1,7 +1,7 @@
 """SCORE: open-vocabulary instance segmentation of aerial images (Huang et al., ICCV 2025)."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Unpack
 
@@ -18,7 +18,7 @@ from .configuration_score import ScoreConfig
 from .context_trunk import SceneContext, ScoreContextTrunk
 from .general_trunk import ScoreGeneralTrunk
 from .layers import pool_in_masks
-from .loss_score import ScoreCriterion, repeated_draws
+from .loss_score import ScoreCriterion, fit_mask_labels, repeated_draws
 from .mask_decoder import ScoreMaskDecoder
 from .open_vocabulary import (
     FIRST_LOGIT_SCALE,
@@ -79,11 +79,16 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
     # `forward` takes keywords for its sub-models, none of which is Trainer's item count.
     accepts_loss_kwargs = False
 
+    stored_embeddings: Tensor
+    stored_class_ids: Tensor
+    stored_seen_classes: Tensor
+
     def __init__(self, config: ScoreConfig) -> None:
         super().__init__(config)
+        # First, because the first weight's type counts as the model's.
+        self.mask_decoder = ScoreMaskDecoder(config)
         with local_torch_dtype(torch.float32):
             self.pixel_decoder = ScorePixelDecoder(config)
-        self.mask_decoder = ScoreMaskDecoder(config)
         self.class_head = ScoreClassHead(config)
         if config.region_context != "none":
             self.region_integration = ScoreRegionAwareIntegration(config)
@@ -91,14 +96,15 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             self.global_adaptation = ScoreGlobalContextAdaptation(config)
         self.void_embedding = nn.Embedding(1, config.projection_dim)
 
-        self.general_trunk = ScoreGeneralTrunk(config.general_config, config.projection_dim)
+        towers: Any = config
+        self.general_trunk = ScoreGeneralTrunk(towers.general_config, config.projection_dim)
         if config.text_tower:
-            self.text_tower = CLIPTextModelWithProjection(config.text_config)
+            self.text_tower = CLIPTextModelWithProjection(towers.text_config)
         if config.uses_context:
-            self.context_trunk = ScoreContextTrunk(config.context_config)
+            self.context_trunk = ScoreContextTrunk(towers.context_config)
         if config.out_of_vocabulary == "context":
             if config.text_tower:
-                self.context_text_tower = CLIPTextModelWithProjection(config.context_text_config)
+                self.context_text_tower = CLIPTextModelWithProjection(towers.context_text_config)
             self.context_logit_scale = nn.Parameter(torch.empty(()))
 
         for name, tensor in self._first_vocabulary().items():
@@ -140,7 +146,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         model._freeze_trunks()
         return loaded
 
-    def save_pretrained(self, save_directory: str | PathLike, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
         """Saves the model; where its code goes along, under every auto class it serves."""
         if self._auto_class is not None:
             reference = f"{type(self).__module__.rpartition('.')[2]}.{type(self).__name__}"
@@ -152,7 +158,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             )
             known = getattr(self.config, "auto_map", None) or {}
             self.config.auto_map = {**known, **dict.fromkeys(names, reference)}
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:
         """Returns the text tower's token embedding.
@@ -206,8 +212,13 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 "`input_ids` must be of shape (synonyms x templates, tokens) with as many "
                 f"synonyms as `class_ids`, got {tuple(input_ids.shape)} and {synonyms}."
             )
+        classes = int(class_ids.max()) + 1 if seen_classes is None else seen_classes.numel()
+        if class_ids.unique().tolist() != list(range(classes)):
+            raise ValueError(
+                f"`class_ids` must give each of the {classes} classes a name, counted from 0, got "
+                f"{class_ids.tolist()}."
+            )
         if seen_classes is None:
-            classes = int(class_ids.max()) + 1
             seen_classes = torch.zeros(classes, dtype=torch.bool, device=input_ids.device)
         context_embeddings = None
         with self._frozen():
@@ -234,9 +245,9 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             keep_text_tower: Whether other vocabularies can still be encoded afterwards.
 
         Raises:
-            ValueError: If names and classes differ in number.
+            ValueError: If names and classes differ in number, or the classifier does not fit.
         """
-        classifier = as_classifier(classifier, self.config.projection_dim).to(self.device)
+        classifier = self._checked(classifier).to(self.device)
         if len(class_names) != classifier.seen_classes.numel():
             raise ValueError(
                 f"`class_names` must hold {classifier.seen_classes.numel()} names, one for each "
@@ -281,7 +292,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             class_ids: (synonyms,), the class of each name.
             seen_classes: (classes,) bool.
             classifier: An encoded vocabulary, or a tensor (classes, width).
-            mask_labels: One (objects, height, width) tensor an image, at the padded size.
+            mask_labels: One (objects, height, width) tensor an image, of `pixel_values`' size.
             class_labels: One (objects,) int64 tensor an image.
             output_auxiliary_logits: Whether to return every prediction, not only the last.
             **kwargs: `output_hidden_states`, `output_attentions`, `return_dict`.
@@ -290,47 +301,41 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             Logits, and losses where labels are given.
 
         Raises:
-            ValueError: If the vocabulary is given twice or not at all, or only one kind of labels
-                is given.
+            ValueError: If the vocabulary is given twice or not at all, or pixels, mask and labels
+                do not fit together.
         """
-        if (mask_labels is None) != (class_labels is None):
-            raise ValueError("`mask_labels` and `class_labels` must be given together or not at all.")
         vocabulary = self._vocabulary(
             input_ids, attention_mask, class_ids, seen_classes, classifier
         )
         image_sizes = image_sizes_of(pixel_values, pixel_mask)
-        alone = self.config.batch_padding == "alone" and not self.training
-        if pixel_mask is None or mask_labels is not None or not alone:
-            output = self._segment(
-                pad_to_multiple(pixel_values),
-                vocabulary,
-                mask_labels,
-                class_labels,
-                output_auxiliary_logits,
-                **kwargs,
-            )
+        every_prediction = mask_labels is not None or output_auxiliary_logits
+        if pixel_mask is None or self.training or self.config.batch_padding == "together":
+            pixels = pad_to_multiple(pixel_values)
+            output = self._segment(pixels, vocabulary, every_prediction, **kwargs)
         else:
             groups = group_by_size(pixel_values, image_sizes)
             outputs = [
-                self._segment(pixels, vocabulary, None, None, output_auxiliary_logits, **kwargs)
+                self._segment(pixels, vocabulary, every_prediction, **kwargs)
                 for _, pixels in groups
             ]
             output = merge_groups(outputs, [indices for indices, _ in groups], pixel_values)
-        output.image_sizes = image_sizes
-        output.seen_classes = vocabulary.seen_classes.long()
-        return output
+        loss, losses = self._measure_losses(output, pixel_values, mask_labels, class_labels)
+        return replace(
+            output,
+            loss=loss,
+            losses=losses,
+            image_sizes=image_sizes,
+            seen_classes=vocabulary.seen_classes.long(),
+        )
 
     def _segment(
         self,
         pixel_values: Tensor,
         vocabulary: ScoreClassifier,
-        mask_labels: list[Tensor] | None,
-        class_labels: list[Tensor] | None,
-        output_auxiliary_logits: bool,
+        every_prediction: bool,
         **kwargs: Unpack[TransformersKwargs],
     ) -> ScoreForInstanceSegmentationOutput:
         """Computes a batch of one padded size."""
-        every_prediction = mask_labels is not None or output_auxiliary_logits
         with self._frozen():
             stages = self.general_trunk(pixel_values)
             context = self._scene_context(pixel_values)
@@ -344,13 +349,6 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             self._classify(queries, masks, mask_features, context, adapted, vocabulary)
             for queries, masks in zip(decoded.queries, decoded.mask_logits, strict=True)
         ]
-        loss, losses = None, None
-        if mask_labels is not None and class_labels is not None:
-            draws = contextlib.nullcontext() if self.training else repeated_draws(self.device)
-            with draws:
-                loss, losses = self.criterion(
-                    tuple(in_logits), decoded.mask_logits, mask_labels, class_labels
-                )
         scores, out_logits = in_logits[-1], None
         if not self.training:
             out_logits = self._score_out_of_vocabulary(
@@ -360,18 +358,36 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 scores, out_logits, vocabulary.seen_classes, self.config.alpha, self.config.beta
             )
         return ScoreForInstanceSegmentationOutput(
-            loss=loss,
             class_queries_logits=scores,
             masks_queries_logits=decoded.mask_logits[-1],
             in_vocabulary_logits=in_logits[-1],
             out_of_vocabulary_logits=out_logits,
             auxiliary_class_logits=tuple(in_logits) if every_prediction else None,
             auxiliary_mask_logits=decoded.mask_logits if every_prediction else None,
-            losses=losses,
             hidden_states=decoded.hidden_states,
             attentions=decoded.attentions,
             cross_attentions=decoded.cross_attentions,
         )
+
+    def _measure_losses(
+        self,
+        output: ScoreForInstanceSegmentationOutput,
+        pixel_values: Tensor,
+        mask_labels: list[Tensor] | None,
+        class_labels: list[Tensor] | None,
+    ) -> tuple[Tensor | None, dict[str, Tensor] | None]:
+        if mask_labels is None and class_labels is None:
+            return None, None
+        if mask_labels is None or class_labels is None:
+            raise ValueError("`mask_labels` and `class_labels` must be given both or neither.")
+        mask_labels = fit_mask_labels(mask_labels, class_labels, pixel_values)
+        with contextlib.nullcontext() if self.training else repeated_draws(pixel_values.device):
+            return self.criterion(
+                output.auxiliary_class_logits,
+                output.auxiliary_mask_logits,
+                mask_labels,
+                class_labels,
+            )
 
     def _scene_context(self, pixel_values: Tensor) -> SceneContext | None:
         if not self.config.uses_context:
@@ -428,9 +444,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             rows = self._append_void(vocabulary.embeddings.to(embeddings.dtype))
             scale = self.general_trunk.logit_scale
         else:
-            embeddings = pool_in_masks(
-                context.patches, _shrink(mask_logits, context.patches) > 0
-            )
+            embeddings = pool_in_masks(context.patches, _shrink(mask_logits, context.patches) > 0)
             rows = vocabulary.context_embeddings.to(embeddings.dtype)
             # The learned void lives in the general CLIP's space; this column is never used.
             rows = torch.cat((rows, torch.zeros_like(rows[:1])))
@@ -447,6 +461,11 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         seen_classes: Tensor | None,
         classifier: Tensor | ScoreClassifier | None,
     ) -> ScoreClassifier:
+        if input_ids is None and not (class_ids is None and seen_classes is None):
+            raise ValueError(
+                "`class_ids` and `seen_classes` belong to `input_ids`, which are not given: a "
+                "`classifier` and a stored vocabulary have their own."
+            )
         if classifier is not None and input_ids is not None:
             raise ValueError(
                 "Give either `classifier` or `input_ids` of class names, not both: they are two "
@@ -466,6 +485,9 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 seen_classes=self.stored_seen_classes,
                 context_embeddings=getattr(self, "stored_context_embeddings", None),
             )
+        return self._checked(classifier)
+
+    def _checked(self, classifier: Tensor | ScoreClassifier) -> ScoreClassifier:
         classifier = as_classifier(classifier, self.config.projection_dim)
         if self.config.out_of_vocabulary == "context" and classifier.context_embeddings is None:
             raise ValueError(
@@ -492,6 +514,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 trunk.requires_grad_(False)
             if hasattr(self, "context_logit_scale"):
                 self.context_logit_scale.requires_grad_(False)
+            self.train(self.training)
 
     def _frozen(self) -> contextlib.AbstractContextManager:
         return torch.no_grad() if self.config.frozen_trunks else contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""The pixel decoder of Mask2Former: deformable attention over three strides, one step to stride 4."""
+"""The pixel decoder of Mask2Former: deformable attention over strides 32 to 8, then stride 4."""
 
 import math
 
@@ -13,9 +13,7 @@ from .layers import init_torch_linear, sine_position_embedding
 GROUPS = 32
 
 
-def sample_deformable(
-    values: list[Tensor], locations: Tensor, weights: Tensor
-) -> Tensor:
+def sample_deformable(values: list[Tensor], locations: Tensor, weights: Tensor) -> Tensor:
     """Sums values at free locations of several maps.
 
     Args:
@@ -27,7 +25,7 @@ def sample_deformable(
     Returns:
         (batch, queries, heads x head width).
     """
-    batch, queries, heads, _, points, _ = locations.shape
+    batch, queries, heads = locations.shape[:3]
     # (batch, queries, heads, levels, points, 2) -> levels of (batch x heads, queries, points, 2)
     grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1).unbind(2)
     # -> levels of (batch x heads, 1, queries, points)

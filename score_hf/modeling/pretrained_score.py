@@ -29,7 +29,7 @@ class ScorePreTrainedModel(InitializesEveryModule, PreTrainedModel):
     config: ScoreConfig
     base_model_prefix = "score"
     main_input_name = "pixel_values"
-    input_modalities = ("image", "text")
+    input_modalities = ["image", "text"]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = [

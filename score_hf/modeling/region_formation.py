@@ -61,7 +61,7 @@ class ScoreRegionFormation(nn.Module):
             dilated = self._dilate_between(mask_logits, SMALLEST_KERNEL + self._clamped_delta())
             return _soft_region(dilated, grid) if self.training else _hard_region(dilated, grid)
         if self.kind == "learned" and self.training and self._still_learning():
-            self.calls += 1
+            self.calls.add_(1)
             return _soft_region(self._dilate_softly(mask_logits), grid)
         size = self.fixed_size if self.kind == "fixed" else self._chosen_size()
         return _hard_region(dilate(mask_logits.detach(), size), grid)

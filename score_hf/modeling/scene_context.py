@@ -132,9 +132,7 @@ class ScoreRegionAwareIntegration(nn.Module):
         """All layers start as copies of the first, as in the original."""
         init.constant_(self.weight, self.first_weight)
         for layer in self.layers[1:]:
-            for mine, first in zip(
-                layer.parameters(), self.layers[0].parameters(), strict=True
-            ):
+            for mine, first in zip(layer.parameters(), self.layers[0].parameters(), strict=True):
                 init.copy_(mine, first)
 
     def forward(
