@@ -1,5 +1,10 @@
 """The architecture of `score-tiny`, and a tokenizer cut to what it was trained on."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
@@ -9,29 +14,56 @@ from ..processing.image_processing_score import ScoreImageProcessor
 from ..processing.processing_score import ScoreProcessor
 from ..processing.prompts import TEMPLATES
 
-# Merges learned from the prompts; letters they do not hold remain single tokens.
-VOCABULARY_SIZE = 1000
+
+def learn_merges(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Learns byte-pair merges until each word is one token.
+
+    The trainer of `tokenizers` breaks ties differently in every run; a tokenizer must be the same
+    in all processes of a training.
+
+    Args:
+        words: Distinct words of plain letters.
+
+    Returns:
+        Merges in the order in which they apply; the last letter of a word ends in `</w>`.
+    """
+    spellings = [[*word[:-1], f"{word[-1]}</w>"] for word in sorted(words)]
+    merges = []
+    while pairs := Counter(pair for spelling in spellings for pair in pairwise(spelling)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        spellings = [_merge(spelling, best) for spelling in spellings]
+    return merges
+
+
+def _merge(spelling: list[str], pair: tuple[str, str]) -> list[str]:
+    merged: list[str] = []
+    for symbol in spelling:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
+    return merged
 
 
 def tiny_tokenizer() -> CLIPTokenizer:
-    """Trains a byte-pair tokenizer on all prompts of the drawn vocabulary.
+    """Makes a CLIP tokenizer that knows the words of the drawn vocabulary and of the templates.
 
-    CLIP's own vocabulary would make up most of the model's weights.
+    Other words are spelled from their parts. CLIP's own vocabulary would make up most of the
+    model's weights.
     """
+    texts = [*TEMPLATES, *(name for names in DRAWN_VOCABULARY.values() for name in names)]
+    words = {word for text in texts for word in re.findall("[a-z]+", text.lower())}
+    merges = learn_merges(words)
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    tokens += [left + right for left, right in merges]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    base = CLIPTokenizer(
-        vocab={token: index for index, token in enumerate(tokens)}, merges=[], model_max_length=77
+    return CLIPTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=merges,
+        model_max_length=77,
     )
-    prompts = [
-        template.format(name)
-        for template in TEMPLATES
-        for synonyms in DRAWN_VOCABULARY.values()
-        for name in synonyms
-    ]
-    trained = base.train_new_from_iterator(prompts, vocab_size=VOCABULARY_SIZE)
-    return trained
 
 
 def tiny_processor() -> ScoreProcessor:
