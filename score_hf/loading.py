@@ -111,7 +111,7 @@ def _locate(model: str | os.PathLike[str]) -> str:
         return str(folder)
     if name in bundled_models():
         return str(bundled_model(name))
-    if folder.is_dir():
+    if name and folder.is_dir():
         raise ValueError(
             f"`model` is the folder {name!r}, which has no config.json: give a folder that "
             "`save_pretrained` wrote."

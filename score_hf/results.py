@@ -24,9 +24,9 @@ class CocoResults:
     `seen`: whether the model was trained on it, null if the model does not say. `annotations` has
     for each instance `id`, `image_id`, `category_id`, `segmentation` (compressed RLE), `bbox`
     (x, y, width, height in pixels), `area` in pixels, `iscrowd` (0) and `score`; given to
-    `COCO.loadRes` of a ground truth with the same ids, that list can be evaluated. `failed` has
-    `file_name` and `error` of each image that could not be read. `info` tells how the results were
-    made.
+    `COCO.loadRes` of a ground truth with the same ids, that list can be evaluated (leave `bbox` out
+    for masks: `loadRes` sets `area` to that of the box). `failed` has `file_name` and `error` of
+    each image that could not be read. `info` tells how the results were made.
 
     Args:
         classes: The vocabulary.

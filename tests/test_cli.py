@@ -1,0 +1,200 @@
+import json
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+from typer.testing import CliRunner, Result
+
+from score_hf import Segmenter, __version__
+from score_hf.cli import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def results_in(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, size in {"a.png": (64, 64, 3), "b.jpg": (60, 90, 3), "c.png": (64, 64)}.items():
+        Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def test_version():
+    assert run("--version").stdout == f"score-hf {__version__}\n"
+
+
+def test_help_names_the_commands():
+    assert "segment" in run("--help").stdout
+    assert "--classes" in run("segment", "--help").stdout
+
+
+def test_folder_of_pictures(pictures, tiny_folder, tmp_path):
+    out = tmp_path / "deep" / "out"
+    done = run(
+        "segment", pictures, "--model", tiny_folder, "--classes", "ship; Storage Tank|oil tank",
+        "--threshold", 0, "-o", out, "--device", "cpu",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a_instances.png",
+        "b_instances.png",
+        "c_instances.png",
+        "results.json",
+    ]
+    with Image.open(out / "b_instances.png") as overlay:
+        assert overlay.width > 90 and overlay.height >= 60
+    results = results_in(out)
+    assert results["categories"] == [
+        {"id": 1, "name": "ship", "synonyms": ["ship"], "seen": True},
+        {"id": 2, "name": "Storage Tank", "synonyms": ["Storage Tank", "oil tank"], "seen": True},
+    ]
+    assert results["failed"] == [] and results["info"]["model"] == str(tiny_folder)
+    assert "oil tank" in done.stdout
+    assert f"{len(results['annotations'])} instances in 3 of 3 images" in done.stdout
+
+
+def test_coco_tools_open_the_results(pictures, tiny_folder, tmp_path):
+    run("segment", pictures, "--model", tiny_folder, "--threshold", 0, "-o", tmp_path / "out")
+    coco = COCO(str(tmp_path / "out" / "results.json"))
+    images = coco.loadImgs(coco.getImgIds())
+    assert [(image["width"], image["height"]) for image in images] == [(64, 64), (90, 60), (64, 64)]
+    # `loadRes` changes what it is given.
+    detections = coco.loadRes(deepcopy(coco.dataset["annotations"]))
+    assert detections.getAnnIds() == coco.getAnnIds() != []
+    for annotation in coco.loadAnns(coco.getAnnIds()):
+        mask = coco.annToMask(annotation)
+        assert annotation["area"] == mask.sum()
+        left, top, width, height = annotation["bbox"]
+        if mask.any():
+            rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+            assert (left, top) == (columns[0], rows[0])
+            assert (width, height) == (columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+
+
+def test_results_are_those_of_python(pictures, tiny_folder, tmp_path):
+    run("segment", pictures / "b.jpg", "--model", tiny_folder, "--threshold", 0, "-o", tmp_path)
+    (expected,) = Segmenter(tiny_folder).segment(pictures / "b.jpg", threshold=0)
+    annotations = results_in(tmp_path)["annotations"]
+    assert [one["category_id"] - 1 for one in annotations] == expected.instances["labels"].tolist()
+    scores = expected.instances["scores"].tolist()
+    assert [one["score"] for one in annotations] == pytest.approx(scores, abs=1e-5)
+
+
+def test_classes_file_and_chosen_format(pictures, tiny_folder, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("ship\nstorage tank | oil tank\n\n")
+    done = run(
+        "segment", pictures / "a.png", "--model", tiny_folder, "--classes-file", names,
+        "--format", "coco", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
+    assert [one["name"] for one in results_in(tmp_path / "out")["categories"]] == [
+        "ship",
+        "storage tank",
+    ]
+
+
+def test_sample_pictures(tiny_folder, tmp_path):
+    done = run("segment", "--sample", "--model", tiny_folder, "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert len(results_in(tmp_path)["images"]) == 2
+    assert len(list(tmp_path.glob("*_instances.png"))) == 2
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(pictures, tiny_folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "A.png").write_bytes((pictures / "a.png").read_bytes())
+    out = tmp_path / "out"
+    run("segment", pictures / "a.png", other / "A.png", "--model", tiny_folder, "-o", out)
+    overlays = sorted(path.name for path in out.glob("*.png"))
+    assert overlays == ["A-2_instances.png", "a_instances.png"]
+
+
+def test_names_in_brackets_are_printed_as_they_are(pictures, tiny_folder, tmp_path):
+    given = (pictures / "a.png", "--model", tiny_folder, "-o", tmp_path)
+    done = run("segment", *given, "--classes", "[bold]ship")
+    assert "[bold]ship" in done.stdout
+
+
+def test_too_long_a_name_is_warned_of(pictures, tiny_folder, tmp_path):
+    given = (pictures / "a.png", "--model", tiny_folder, "-o", tmp_path)
+    done = run("segment", *given, "--classes", "ship " * 90)
+    assert done.exit_code == 0
+    assert "score-hf: warning: The class 'ship ship" in done.stderr
+
+
+def test_unreadable_picture_is_told_and_the_rest_written(pictures, tiny_folder, tmp_path):
+    (pictures / "b.jpg").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    done = run("segment", pictures, "--model", tiny_folder, "-o", out)
+    assert done.exit_code == 1
+    results = results_in(out)
+    assert [Path(image["file_name"]).name for image in results["images"]] == ["a.png", "c.png"]
+    assert [Path(image["file_name"]).name for image in results["failed"]] == ["b.jpg"]
+    assert "b.jpg" in done.stderr and "1 of 3 images could not be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkeypatch):
+    prepare = Segmenter._prepare
+
+    def interrupted(self, index, source):
+        if index == 2:
+            raise KeyboardInterrupt
+        return prepare(self, index, source)
+
+    monkeypatch.setattr(Segmenter, "_prepare", interrupted)
+    done = run("segment", pictures, "--model", tiny_folder, "-o", tmp_path)
+    assert done.exit_code == 130
+    read = results_in(tmp_path)["images"]
+    assert len(read) >= 1 and Path(read[0]["file_name"]).name == "a.png"
+    assert f"stopped by the user; {len(read)} of 3 images are done" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "Give at least one `IMAGE`, or `--sample`"),
+        (["{empty}"], "`IMAGE` is the folder .* in which there is no picture"),
+        (["{pictures}", "-o", "{pictures}"], "`--output-dir` must be another folder"),
+        (["{pictures}", "--format", "png,gif"], "`--format` must be of png, coco, got 'png,gif'"),
+        (["{pictures}", "--format", ","], "`--format` must be of png, coco"),
+        (["{pictures}", "--classes", "a", "--classes-file", "b"], "Give `--classes` or"),
+        (["{pictures}", "--classes", " ,; "], "must name at least one class"),
+        (["{pictures}", "--classes", "ship, Ship"], "holds 'ship' twice"),
+        (["{pictures}", "--classes-file", "nowhere.txt"], "`--classes-file` .* 'nowhere.txt'"),
+        (["{pictures}", "--model", "nowhere"], "`model` must be a folder, .* 'nowhere'"),
+        (["{pictures}", "--threshold", "2"], "`threshold` must be a number between 0 and 1"),
+        (["{pictures}", "--device", "gpu"], "`device` must be one that PyTorch can use"),
+        (["{pictures}", "--dtype", "int8"], "`dtype` must be one of float32, bfloat16, float16"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(arguments, message, pictures, tiny_folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    places = {"pictures": pictures, "empty": tmp_path / "empty"}
+    given = [argument.format(**places) for argument in arguments]
+    if "--model" not in given:
+        given += ["--model", tiny_folder]
+    if "-o" not in given:
+        given += ["-o", tmp_path / "out"]
+    done = run("segment", *given)
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("score-hf: ")
+    assert re.search(message, line)
+    assert not (tmp_path / "out").exists()
