@@ -55,13 +55,14 @@ def test_wrong_and_unknown_goldens_fail(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     failed = {line.split("  ")[0] for line in lines if " FAILED " in line}
     assert failed == {
+        "all values / original's noise",
         "ensemble",
         "instances: class scores",
         "instances: (query, class) pairs",
         "unchecked keys",
     }
     assert any(line.startswith("absent: seed202/train_soft") for line in lines)
-    assert lines[-1].startswith("parity: ") and lines[-1].endswith(", 4 failed")
+    assert lines[-1].startswith("parity: ") and lines[-1].endswith(", 5 failed")
 
 
 @pytest.mark.parametrize(

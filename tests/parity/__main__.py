@@ -20,8 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("folder", type=Path, help="holds manifest.json and the goldens beside it")
+    folder = parser.parse_args(arguments).folder
+    if not (folder / "manifest.json").is_file():
+        parser.error(f"{folder} holds no manifest.json: it is no set of goldens.")
     torch.set_num_threads(1)
-    report = check_folder(parser.parse_args(arguments).folder)
+    report = check_folder(folder)
     print(*report.lines(), sep="\n")
     return int(report.failed > 0)
 

@@ -159,16 +159,25 @@ class GoldenSet:
             self._entries[name] = Entries(json.loads((self.folder / name).read_text()))
         return self._entries.get(name)
 
-    @cached_property
-    def token_embedding(self) -> dict[str, Tensor]:
-        """The token embedding, which sets may share: in this folder or one beside it."""
+    def token_embedding(self, width: int) -> dict[str, Tensor]:
+        """Opens the token embedding, which sets may share: in this folder or one beside it.
+
+        Args:
+            width: Width of the text tower; embeddings of another are passed over.
+
+        Returns:
+            The one tensor, or nothing.
+        """
         name = "token_embedding.safetensors"
         beside = sorted(self.folder.resolve().parent.glob(f"*/{name}"))
         first = Path(__file__).parents[2].parent / "shared" / "parity" / "A" / name
         for path in (self.folder / name, *beside, first):
             if path.is_file():
-                return load_file(path)
-        self.absent.append(name)
+                tensors = load_file(path)
+                if all(tensor.shape[-1] == width for tensor in tensors.values()):
+                    return tensors
+        if name not in self.absent:
+            self.absent.append(name)
         return {}
 
     def skip(self, file: str, names: Iterable[str], reason: str) -> None:
@@ -232,12 +241,15 @@ class GoldenSeed:
 
     @cached_property
     def weights(self) -> dict[str, Tensor] | None:
-        """The network's weights under the original's names, in float32."""
-        stored = self.tensors("weights")
-        if stored is None:
+        """The network's weights under the original's names."""
+        weights = self.tensors("weights")
+        if weights is None:
             return None
-        weights = {**self.golden.token_embedding, **stored}
-        return {name: tensor.float() for name, tensor in weights.items()}
+        norm = "backbone.clip_model.ln_final.weight"
+        if norm not in weights:
+            return dict(weights)
+        width = weights.form(norm)[0][0]
+        return {**self.golden.token_embedding(width), **weights}
 
     @property
     def names(self) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from .recorder import Recorder
 from .report import Report
 from .results import check_results
 from .text import original_seen
-from .tolerances import HALF_PRECISION, value_tolerance
+from .tolerances import HALF_PRECISION, LARGEST_NOISE, LEAST_NOISE, value_tolerance
 
 # Rows of the table, in the order of the data flow, and the goldens that belong to them.
 _GROUPS = (
@@ -103,13 +103,17 @@ def compare_values(case: Case, noise: Entries | None, report: Report, prefix: st
         report: Where the outcome goes.
         prefix: Put before the names of the rows.
     """
-    for name in case.golden:
-        group = next((group for group, pattern in _GROUPS if re.match(pattern, name)), None)
-        ours = case.value(name)
-        if group is not None and ours is not None:
-            expected = case.golden[name]
-            tolerance = value_tolerance(expected, None if noise is None else noise.get(name))
-            report.close(prefix + group, f"{case.name} {name}", ours, expected, tolerance)
+    for group, pattern in _GROUPS:
+        for name in sorted(filter(re.compile(pattern).match, case.golden)):
+            ours = case.value(name)
+            if ours is not None:
+                expected, at = case.golden[name], f"{case.name} {name}"
+                recorded = None if noise is None else noise.get(name)
+                tolerance = value_tolerance(expected, recorded)
+                report.close(prefix + group, at, ours, expected, tolerance)
+                if recorded is not None and ours.shape == expected.shape:
+                    error = float((ours - expected).abs().max()) / max(recorded, LEAST_NOISE)
+                    report.number("all values / original's noise", at, error, LARGEST_NOISE)
 
 
 def classifier_of(
