@@ -167,6 +167,17 @@ class ScoreConfig(PreTrainedConfig):
         if self.id2label is not None:
             self.label2id = {name: int(index) for index, name in self.id2label.items()}
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Builds a configuration from a saved one; see Transformers.
+
+        Fields changed while loading are there from the start. Transformers would set them on the
+        finished configuration, unchecked, and `label2id` would go on naming the old labels.
+        """
+        early = {*ScoreConfig.__annotations__, "id2label"} - set(cls.sub_configs)
+        changes = {name: kwargs.pop(name) for name in list(kwargs) if name in early}
+        return super().from_dict({**config_dict, **changes}, **kwargs)
+
     @property
     def uses_context(self) -> bool:
         """Whether anything of this variant looks at the context trunk."""

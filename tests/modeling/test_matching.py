@@ -56,12 +56,9 @@ def test_an_image_without_objects_matches_nothing():
 
 
 def test_more_objects_than_queries_leaves_objects_out():
-    matcher = ScoreMatcher(tiny_config())
-    ((queries, objects),) = matcher(
-        torch.randn(1, 2, 4),
-        torch.randn(1, 2, 8, 8),
-        [torch.ones(5, 16, 16)],
-        [torch.zeros(5).long()],
+    labels, classes = torch.ones(5, 16, 16), torch.zeros(5, dtype=torch.int64)
+    ((queries, objects),) = ScoreMatcher(tiny_config())(
+        torch.randn(1, 2, 4), torch.randn(1, 2, 8, 8), [labels], [classes]
     )
     assert sorted(queries.tolist()) == [0, 1] and len(set(objects.tolist())) == 2
 
