@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 _EXIF_ORIENTATION = 0x0112
 _DOWNLOAD_SECONDS = 60
+_CHANNELS = (1, 3, 4)
 # Modes with colours multiplied by transparency, which little else in Pillow understands.
 _STRAIGHT_ALPHA = {"La": "LA", "RGBa": "RGBA"}
 
@@ -98,6 +99,66 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image) if turned else image
 
 
+def read_pixels(
+    image: Any, name: str, in_colour: bool, channel_order: str | None = None
+) -> torch.Tensor:
+    """Turns an image into a tensor of pixels, channels first.
+
+    Args:
+        image: See [`to_8_bits`].
+        name: What the caller calls it; named in the errors.
+        in_colour: Whether to bring it to 3 channels: grey is repeated, transparency becomes
+            white, as in Transformers' own processors.
+        channel_order: "channels_first" or "channels_last" of an array; None: first if that is
+            possible.
+
+    Returns:
+        `(channels, height, width)`, uint8 or float32.
+
+    Raises:
+        TypeError: If it is not of numbers.
+        ValueError: If it is damaged, has no pixels or wrong dimensions, or holds values that
+            are no colours.
+    """
+    image = to_8_bits(image, name)
+    if isinstance(image, Image.Image):
+        image = _over_white(image) if in_colour else image
+        pixels = torch.from_numpy(np.array(image))
+        channel_order = "channels_last"
+    else:
+        pixels = image
+    if pixels.ndim == 2:
+        pixels = pixels[None]
+    elif channel_order == "channels_last" or (
+        channel_order is None and pixels.shape[0] not in _CHANNELS
+    ):
+        pixels = pixels.permute(2, 0, 1)
+    if in_colour and pixels.shape[0] == 1:
+        pixels = pixels.expand(3, -1, -1)
+    elif in_colour and pixels.shape[0] == 4:
+        pixels = _blend_with_white(pixels, name)
+    return pixels.contiguous()
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _blend_with_white(pixels: torch.Tensor, name: str) -> torch.Tensor:
+    white = 255 if pixels.dtype == torch.uint8 else 1
+    if pixels.min() < 0 or pixels.max() > white:
+        raise ValueError(
+            f"{name} has four channels of floats, which must lie between 0 and 1, but got "
+            f"{pixels.min():.4g} to {pixels.max():.4g}."
+        )
+    colour, opacity = pixels[:3].float(), pixels[3:].float() / white
+    blended = colour * opacity + white * (1 - opacity)
+    return blended.round().to(torch.uint8) if white == 255 else blended
+
+
 def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
     """Checks an image and brings it to 8 bits a channel, or to float32 where it is of floats.
 
@@ -153,7 +214,7 @@ def _check_shape(image: torch.Tensor, name: str) -> None:
             f"{name} must have 2 or 3 dimensions, (height, width) and perhaps channels first or "
             f"last, but got shape {shape}."
         )
-    if image.ndim == 3 and {shape[0], shape[-1]}.isdisjoint({1, 3, 4}):
+    if image.ndim == 3 and {shape[0], shape[-1]}.isdisjoint(_CHANNELS):
         raise ValueError(
             f"{name} must have 1, 3 or 4 channels, first or last, but got shape {shape}; pick "
             "three bands."

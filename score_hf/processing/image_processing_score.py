@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional as tvF
 from transformers.image_processing_backends import TorchvisionBackend
 from transformers.image_processing_base import BatchFeature
 from transformers.image_utils import (
+    ChannelDimension,
     ImageInput,
     PILImageResampling,
     SizeDict,
@@ -21,7 +22,7 @@ from transformers.utils.generic import TensorType
 from typing_extensions import Unpack
 
 from .annotations import Objects, read_objects
-from .image_loading import list_images, to_8_bits
+from .image_loading import list_images, read_pixels
 from .post_processing import ScorePostProcessing
 from .predictions import check_count
 
@@ -143,7 +144,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         annotations: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
         **kwargs: Any,
     ) -> BatchFeature:
-        prepared = self._prepare_image_like_inputs(images, **kwargs)
+        prepared = self._read_images(images, **kwargs)
         objects = read_objects(
             [(image.shape[-2], image.shape[-1]) for image in prepared],
             segmentation_maps,
@@ -154,16 +155,27 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         )
         return self._preprocess(prepared, objects=objects, **kwargs)
 
-    def _prepare_image_like_inputs(
-        self, images: ImageInput, *args: Any, expected_ndims: int = 3, **kwargs: Any
-    ) -> list[torch.Tensor]:
-        flat = list_images(images, batch_dimensions=expected_ndims + 1)
-        if not flat:
+    def _read_images(self, images: ImageInput, **kwargs: Any) -> list[torch.Tensor]:
+        listed = list_images(images)
+        if not listed:
             raise ValueError("`images` is empty; give at least one image.")
         return [
-            self.process_image(to_8_bits(image, f"`images[{index}]`"), *args, **kwargs)
-            for index, image in enumerate(flat)
+            self.process_image(image, name=f"`images[{index}]`", **kwargs)
+            for index, image in enumerate(listed)
         ]
+
+    def process_image(
+        self,
+        image: ImageInput,
+        do_convert_rgb: bool | None = None,
+        input_data_format: str | ChannelDimension | None = None,
+        device: str | torch.device | None = None,
+        name: str = "`images`",
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Turns one image into a tensor (channels, height, width) of uint8 or float32."""
+        order = None if input_data_format is None else ChannelDimension(input_data_format).value
+        return read_pixels(image, name, bool(do_convert_rgb), order).to(device)
 
     def _preprocess(  # type: ignore[override]
         self,

@@ -30,6 +30,8 @@ class ScoreProcessorKwargs(ProcessingKwargs, total=False):
     """Options of a call, by what they are for."""
 
     images_kwargs: ScoreImageProcessorKwargs  # type: ignore[misc]
+    # Transformers 5.20 insists on it, 5.24 does without.
+    _defaults = {}  # type: ignore[misc]  # noqa: RUF012
 
 
 class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
@@ -46,7 +48,6 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
     """
 
     valid_processor_kwargs = ScoreProcessorKwargs  # type: ignore[assignment]
-    text_kwargs = {"padding": True, "truncation": True}  # noqa: RUF012
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
             )
         if images is None and (annotations is not None or segmentation_maps is not None):
             raise ValueError("`annotations` and `segmentation_maps` need their `images`.")
-        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
+        merged = self._sort_options(**kwargs)
         features = BatchFeature()
         if images is not None:
             features.update(
@@ -139,10 +140,16 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
             TypeError: If `classes` is not a list of strings.
             ValueError: If there are none, or a name is empty or stands for two classes.
         """
-        options = self._merge_kwargs(
-            tokenizer_init_kwargs=self.tokenizer.init_kwargs, return_tensors=return_tensors
-        )
+        options = self._sort_options(return_tensors=return_tensors)
         return self._encode_classes(classes, options["text_kwargs"])
+
+    def _sort_options(self, **options: Any) -> dict[str, dict[str, Any]]:
+        """Divides options between image processor and tokenizer."""
+        return self._merge_kwargs(
+            ScoreProcessorKwargs,  # type: ignore[arg-type]
+            tokenizer_init_kwargs=self.tokenizer.init_kwargs,
+            **options,
+        )
 
     def _encode_classes(self, classes: list[str], options: dict[str, Any]) -> BatchFeature:
         classes = check_class_names(classes)
@@ -181,7 +188,8 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
     ) -> BatchEncoding:
         """Tokenizes prompts, and warns of those that are cut off."""
         limit = options.get("max_length") or min(self.tokenizer.model_max_length, MAX_TOKENS)
-        options = {**options, "max_length": limit, "truncation": True, "return_tensors": None}
+        options = {"padding": True, **options, "max_length": limit, "truncation": True}
+        options["return_tensors"] = None
         uncut = self.tokenizer(prompts, truncation=False, padding=False, verbose=False)
         too_long = {
             name: len(ids)

@@ -1,4 +1,4 @@
-"""Class names to the sentences that the text tower reads (paper §3.2, DESIGN of the classifier)."""
+"""Class names to the sentences that the text tower reads (paper §3.2)."""
 
 import re
 from collections.abc import Collection, Sequence

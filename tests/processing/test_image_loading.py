@@ -8,7 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from score_hf.processing.image_loading import list_images, open_image, to_8_bits
+from score_hf.processing.image_loading import (
+    list_images,
+    open_image,
+    read_pixels,
+    to_8_bits,
+)
 
 
 def drawn(height=10, width=16):
@@ -190,3 +195,39 @@ def test_premultiplied_transparency_is_undone():
 def test_what_holds_no_colours_is_refused(image, error, message):
     with pytest.raises(error, match=rf"`images\[1\]`.*{message}"):
         to_8_bits(image, "`images[1]`")
+
+
+def test_channels_come_first_and_grey_is_repeated():
+    array = drawn()
+    expected = torch.from_numpy(array).permute(2, 0, 1)
+    for image in (array, array.transpose(2, 0, 1), Image.fromarray(array)):
+        assert torch.equal(read_pixels(image, "`images`", in_colour=True), expected)
+    for grey in (array[..., 0], array[..., :1], array[None, ..., 0]):
+        assert torch.equal(
+            read_pixels(grey, "`images`", in_colour=True), expected[:1].expand(3, -1, -1)
+        )
+        assert torch.equal(read_pixels(grey, "`images`", in_colour=False), expected[:1])
+
+
+def test_an_unclear_order_of_channels_can_be_told():
+    array = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
+    first = read_pixels(array, "`images`", in_colour=True)
+    assert torch.equal(first, torch.from_numpy(array))
+    last = read_pixels(array, "`images`", in_colour=True, channel_order="channels_last")
+    assert torch.equal(last, torch.from_numpy(array).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("opacity", [0, 100, 255])
+def test_transparency_is_laid_over_white(opacity):
+    array = np.dstack([drawn(), np.full((10, 16), opacity, np.uint8)])
+    expected = drawn() * (opacity / 255) + 255 - opacity
+    for image in (array, Image.fromarray(array), torch.from_numpy(array)):
+        blended = read_pixels(image, "`images`", in_colour=True).permute(1, 2, 0).numpy()
+        assert np.abs(blended - expected).max() <= 1
+    floats = read_pixels(array / 255, "`images`", in_colour=True).permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(floats, expected / 255, atol=1e-6)
+
+
+def test_transparent_floats_must_lie_between_0_and_1():
+    with pytest.raises(ValueError, match=r"`images` has four channels of floats.*0 to 7"):
+        read_pixels(np.linspace(0, 7, 64).reshape(4, 4, 4), "`images`", in_colour=True)
