@@ -4,7 +4,7 @@ r"""Trains `score-tiny`, the bundled demonstration model, on drawn scenes.
 
 On two CPU cores two processes of one thread each are faster than one of two:
 
-    accelerate launch --cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 \
+    OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=1 torchrun --nproc_per_node 2 \
         -m score_hf.training.train_drawn --output runs/score-tiny --batch-size 4
 
 Nothing pretrained is used: trunks, text tower and decoders learn together. A run that was
@@ -152,7 +152,9 @@ def main() -> None:
         optimizer,
         lambda step: learning_rate_factor(step, arguments.warmup_steps, arguments.steps),
     )
-    model, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    # Not prepared: Accelerate would step it once for each process.
+    accelerator.register_for_checkpointing(scheduler)
     checkpoint, first_step = arguments.output / "checkpoint", 0
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.resume and checkpoint.exists():
