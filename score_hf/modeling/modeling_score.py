@@ -42,7 +42,8 @@ class ScoreForInstanceSegmentationOutput(ModelOutput):
             logarithms of the ensembled probabilities, in training the in-vocabulary logits.
         masks_queries_logits: (batch, queries, h, w), at stride 4 of the padded input.
         image_sizes: (batch, 2) int64, height and width of each image within the padded input.
-        seen_classes: (classes,) int64, 1 for classes of the training vocabulary.
+        seen_classes: (batch, classes) int64, 1 for classes of the training vocabulary; the same
+            row for every image, so that a batch's outputs can be taken apart by image.
         in_vocabulary_logits: (batch, queries, classes + 1) of the adapted classifier.
         out_of_vocabulary_logits: (batch, queries, classes + 1) of the frozen CLIP, in evaluation.
         auxiliary_class_logits: In-vocabulary logits of every prediction, from the learned queries
@@ -325,7 +326,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             loss=loss,
             losses=losses,
             image_sizes=image_sizes,
-            seen_classes=vocabulary.seen_classes.long(),
+            seen_classes=vocabulary.seen_classes.long().expand(pixel_values.shape[0], -1),
         )
 
     def _segment(
