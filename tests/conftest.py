@@ -6,6 +6,9 @@ import torch
 from score_hf import ScoreForInstanceSegmentation, Segmenter
 from tests.tiny import tiny_config, tiny_processor
 
+# On tiny tensors threads mostly wait for one another, above all on a busy machine.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def tiny_model() -> ScoreForInstanceSegmentation:
