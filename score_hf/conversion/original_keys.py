@@ -104,8 +104,14 @@ _PREFIXES = (
                 "mask_decoder.layers.{}.cross_attn_norm.",
                 "transformer_cross_attention_layers.{}.norm.",
             ),
-            ("mask_decoder.layers.{}.self_attn.", "transformer_self_attention_layers.{}.self_attn."),
-            ("mask_decoder.layers.{}.self_attn_norm.", "transformer_self_attention_layers.{}.norm."),
+            (
+                "mask_decoder.layers.{}.self_attn.",
+                "transformer_self_attention_layers.{}.self_attn.",
+            ),
+            (
+                "mask_decoder.layers.{}.self_attn_norm.",
+                "transformer_self_attention_layers.{}.norm.",
+            ),
             ("mask_decoder.layers.{}.fc1.", "transformer_ffn_layers.{}.linear1."),
             ("mask_decoder.layers.{}.fc2.", "transformer_ffn_layers.{}.linear2."),
             ("mask_decoder.layers.{}.final_norm.", "transformer_ffn_layers.{}.norm."),

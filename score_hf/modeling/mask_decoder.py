@@ -1,7 +1,6 @@
 """The mask decoder of Mask2Former: queries that attend inside their own last mask."""
 
 from dataclasses import dataclass
-from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from typing_extensions import Unpack
 
 from .configuration_score import ScoreConfig
 from .layers import ScoreAttention, ScoreMLP, init_torch_linear, sine_position_embedding

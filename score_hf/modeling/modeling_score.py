@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from transformers import initialization as init
 from transformers.modeling_utils import local_torch_dtype
 from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.generic import can_return_tuple
+from typing_extensions import Unpack
 
 from .batch_padding import group_by_size, image_sizes_of, merge_groups, pad_to_multiple
 from .configuration_score import ScoreConfig

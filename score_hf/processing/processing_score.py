@@ -10,7 +10,6 @@ from transformers.image_utils import ImageInput
 from transformers.processing_utils import ProcessingKwargs, ProcessorMixin
 from transformers.tokenization_utils_base import BatchEncoding
 from transformers.utils.generic import TensorType
-from typing_extensions import Unpack
 
 from .image_processing_score import ScoreImageProcessorKwargs
 from .post_processing import ScorePostProcessing
@@ -71,7 +70,7 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
         annotations: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         segmentation_maps: ImageInput | None = None,
         instance_id_to_semantic_id: Mapping[int, int] | Sequence[Mapping[int, int]] | None = None,
-        **kwargs: Unpack[ScoreProcessorKwargs],
+        **kwargs: Any,
     ) -> BatchFeature:
         """Prepares images, class names or both.
 

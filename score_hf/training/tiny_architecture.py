@@ -61,7 +61,7 @@ def tiny_tokenizer() -> CLIPTokenizer:
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
         vocab={token: index for index, token in enumerate(tokens)},
-        merges=merges,
+        merges=merges,  # type: ignore[arg-type]  # pairs, whatever its annotation says
         model_max_length=77,
     )
 

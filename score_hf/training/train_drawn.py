@@ -94,8 +94,7 @@ def region_text_loss(
         embeddings.append(pool_in_masks(features[None], shares[None])[0])
     embedded = nn.functional.normalize(model.general_trunk.head(torch.cat(embeddings)), dim=-1)
     scale = model.general_trunk.logit_scale.exp().clamp(max=100)
-    names: Tensor = classifier.embeddings
-    logits = scale * embedded @ names.T
+    logits = scale * torch.einsum("oc,nc->on", embedded, classifier.embeddings)
     return nn.functional.cross_entropy(logits, torch.cat(batch["class_labels"]))
 
 
