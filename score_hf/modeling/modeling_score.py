@@ -28,7 +28,7 @@ from .open_vocabulary import (
     ensemble_vocabularies,
 )
 from .pixel_decoder import ScorePixelDecoder
-from .pretrained_score import ScorePreTrainedModel
+from .pretrained_score import ScorePreTrainedModel, align_in_memory
 from .scene_context import ScoreGlobalContextAdaptation, ScoreRegionAwareIntegration
 from .text_classifier import ScoreClassifier, as_classifier, encode_prompts
 
@@ -142,10 +142,14 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | PathLike | None, *args: Any, **kwargs: Any
     ) -> Any:
-        """Loads a model; see Transformers. Loading makes new parameters: frozen again here."""
+        """Loads a model; see Transformers.
+
+        Loading makes new parameters: they are frozen again here, and leave the file's memory.
+        """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model._freeze_trunks()
+        align_in_memory(model)
         return loaded
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
