@@ -108,6 +108,9 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             if config.text_tower:
                 self.context_text_tower = CLIPTextModelWithProjection(towers.context_text_config)
             self.context_logit_scale = nn.Parameter(torch.empty(()))
+        for trunk in self._trunks():
+            # CLIP's classes make their inner part in the type that the config was saved with.
+            trunk.to(torch.get_default_dtype())
 
         for name, tensor in self._first_vocabulary().items():
             setattr(self, name, nn.Buffer(tensor))

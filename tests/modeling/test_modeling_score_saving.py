@@ -10,7 +10,7 @@ from transformers import (
     AutoModelForUniversalSegmentation,
 )
 
-from score_hf import ScoreForInstanceSegmentation
+from score_hf import ScoreConfig, ScoreForInstanceSegmentation
 from tests.tiny import make_inputs, make_labels, tiny_config
 
 PRECISIONS = [torch.float32, torch.bfloat16, torch.float16]
@@ -84,6 +84,16 @@ def test_the_pixel_decoder_stays_in_single_precision(tmp_path, model, precision)
     loss = loaded.train()(**inputs, **labels).loss
     loss.backward()
     assert loss.dtype == torch.float32 and loss.isfinite()
+
+
+def test_a_config_of_a_half_precision_model_makes_a_model_of_one_type(tmp_path):
+    made = ScoreForInstanceSegmentation._from_config(tiny_config(), dtype=torch.bfloat16)
+    made.save_pretrained(tmp_path)
+    model = ScoreForInstanceSegmentation(ScoreConfig.from_pretrained(tmp_path)).eval()
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert logits(model).isfinite().all()
+    loaded = ScoreForInstanceSegmentation.from_pretrained(tmp_path, dtype=torch.float32)
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
 
 
 def test_shards_hold_the_whole(tmp_path, model):
