@@ -121,4 +121,6 @@ def tiny_config(tokenizer: CLIPTokenizer) -> ScoreConfig:
         region_intermediate_size=256,
         context_num_heads=4,
         num_points=1024,
+        # Best of 0.4, 0.2 and 0.0, give or take noise, on scenes that are not in the evaluation.
+        alpha=0.2,
     )
