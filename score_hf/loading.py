@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
@@ -54,7 +55,7 @@ def load_model(
         if missing:
             raise ValueError(f"{len(missing)} of its weights are missing, such as {missing[0]!r}")
         processor = ScoreProcessor.from_pretrained(location)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"`model` {str(model)!r} cannot be loaded: {reason}") from error
     return loaded.to(device), processor

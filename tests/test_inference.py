@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -225,6 +228,16 @@ class TestLoading:
         (tmp_path / "config.json").write_text('{"model_type": "bert"}')
         with pytest.raises(ValueError, match="`model_type` 'bert' instead of 'score'"):
             load_model(tmp_path)
+
+    def test_unknown_variant(self, tiny_folder, tmp_path):
+        folder = shutil.copytree(tiny_folder, tmp_path / "model")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "region_kernel": "bogus"}))
+        with pytest.raises(
+            ValueError, match=r"`model`.*'region_kernel'.*'clamp'.*got bogus"
+        ) as told:
+            load_model(folder)
+        assert "\n" not in str(told.value)
 
     def test_missing_weights_are_not_made_up(self, tiny_folder, tiny_model, tmp_path):
         weights = tiny_model.state_dict()
