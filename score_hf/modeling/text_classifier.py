@@ -63,8 +63,8 @@ def as_classifier(classifier: Tensor | ScoreClassifier, width: int) -> ScoreClas
     shape = tuple(classifier.embeddings.shape)
     if len(shape) != 2 or shape[0] == 0 or shape[1] != width:
         raise ValueError(
-            f"`classifier` must have embeddings of shape (classes, {width}), got {shape}: it was "
-            "built by another model, or is empty."
+            f"`classifier` must have embeddings of shape (classes, {width}), got {shape}: build it "
+            "with `build_classifier` of this model."
         )
     if classifier.class_ids.shape != shape[:1]:
         raise ValueError(
