@@ -417,7 +417,9 @@ class TestTraining:
         gradients, calls = [], []
         for checkpointing in (False, True):
             if checkpointing:
-                model.activation_checkpointing_enable({"use_reentrant": use_reentrant})
+                # Its name until Transformers 5.20, and its name after that.
+                enable = getattr(model, "activation_checkpointing_enable", None)
+                (enable or model.gradient_checkpointing_enable)({"use_reentrant": use_reentrant})
             counts = Counter()
 
             def count(kind, *_, counts=counts):
