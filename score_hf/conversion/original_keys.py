@@ -9,6 +9,8 @@ import re
 
 from torch import Tensor, cat
 
+# How the names of the original begin, but for a few that both have.
+ORIGINAL_ROOTS = ("backbone.", "sem_seg_head.", "clip_rs.", "gca.")
 # Ours, the original's; `{}` stands for a number. Both end where a shared rest of the name begins.
 _PREFIXES = (
     ("general_trunk.embeddings.patch_embeddings.", "backbone.clip_model.visual.trunk.stem.0."),

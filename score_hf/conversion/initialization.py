@@ -1,0 +1,129 @@
+"""Starts a model from weights of another: what fits is taken over, the rest stays random."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..loading import load_model
+from ..modeling.modeling_score import ScoreForInstanceSegmentation
+from .original_keys import ORIGINAL_ROOTS, from_original
+
+# One row a query: of another number of queries, as many are taken over as there are in both.
+_QUERY_ROWS = ("mask_decoder.query_features.weight", "mask_decoder.query_positions.weight")
+# The vocabulary that a model stores is its own; it goes with the labels of its configuration.
+_VOCABULARY = "stored_"
+
+
+@dataclass(frozen=True)
+class InitializationReport:
+    """What a model took over from its source.
+
+    Args:
+        filled: Names of the model's tensors that now hold the source's values.
+        partly_filled: Those of which only the first rows do, with what the rows are.
+        random: Parameters that stay as they were, because the source has none or none that fits.
+        other_shape: Of these, the ones that the source has in another shape: the model's shape
+            and the source's.
+        without_place: Tensors of the source that the model has no place for.
+    """
+
+    filled: tuple[str, ...]
+    partly_filled: dict[str, str] = field(default_factory=dict)
+    random: tuple[str, ...] = ()
+    other_shape: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    without_place: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Says it in a few lines, parts of the model instead of single tensors."""
+        lines = [f"filled: {_by_part(self.filled)}"]
+        lines += [f"partly filled: {name}: {rows}" for name, rows in self.partly_filled.items()]
+        shapeless = [name for name in self.random if name not in self.other_shape]
+        if shapeless:
+            lines.append(f"stays random: {_by_part(shapeless)}")
+        lines += [
+            f"stays random: {name}: {ours} here, {theirs} in the source"
+            for name, (ours, theirs) in self.other_shape.items()
+        ]
+        if self.without_place:
+            lines.append(f"not needed: {_by_part(self.without_place)}")
+        return lines
+
+
+@torch.no_grad()
+def init_from(
+    model: ScoreForInstanceSegmentation, source: str | os.PathLike[str] | Mapping[str, Tensor]
+) -> InitializationReport:
+    """Fills a model with everything of a source that fits: the start of a training.
+
+    A converted FC-CLIP checkpoint is the recommended source. Its mask decoder was trained with 250
+    queries; a model with 300 takes these over and draws 50 itself. A vocabulary that the source
+    stores is not taken over.
+
+    Args:
+        model: The model; its values change in place, in their type and on their device.
+        source: A folder, bundled model or hub id of this project; a checkpoint file of SCORE or
+            FC-CLIP; or tensors under our names or the original's.
+
+    Returns:
+        What was filled, what stays random and what was not needed.
+
+    Raises:
+        ValueError: If the source cannot be read, or nothing in it fits.
+    """
+    tensors = _read_source(source)
+    ours = model.state_dict()
+    filled, partly = [], {}
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for name, target in ours.items():
+        if name.startswith(_VOCABULARY) or name not in tensors:
+            continue
+        value = tensors[name]
+        if value.shape == target.shape:
+            target.copy_(value)
+            filled.append(name)
+        elif name in _QUERY_ROWS and value.shape[1:] == target.shape[1:]:
+            rows = min(len(value), len(target))
+            target[:rows] = value[:rows].to(target)
+            partly[name] = f"the first {rows} of {len(target)} queries"
+        else:
+            shapes[name] = (tuple(target.shape), tuple(value.shape))
+    if not filled:
+        raise ValueError(
+            f"`source` must hold weights of SCORE or FC-CLIP, but none of its {len(tensors)} "
+            f"tensors fits this model; the first are {', '.join(list(tensors)[:3]) or 'none'}."
+        )
+    taken = {*filled, *partly}
+    return InitializationReport(
+        filled=tuple(filled),
+        partly_filled=partly,
+        random=tuple(name for name, _ in model.named_parameters() if name not in taken),
+        other_shape=shapes,
+        without_place=tuple(
+            name for name in tensors if name not in ours and not name.startswith(_VOCABULARY)
+        ),
+    )
+
+
+def _read_source(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    if isinstance(source, Mapping):
+        tensors = dict(source)
+    elif Path(source).is_file():
+        from .checkpoint_files import read_tensors
+
+        tensors = read_tensors(Path(source))
+    else:
+        return load_model(source, device="cpu")[0].state_dict()
+    if any(name.startswith(ORIGINAL_ROOTS) for name in tensors):
+        ours, unused = from_original(tensors)
+        return {**ours, **{name: tensors[name] for name in unused}}
+    return tensors
+
+
+def _by_part(names: tuple[str, ...] | list[str]) -> str:
+    parts = Counter(name.partition(".")[0] for name in names)
+    return ", ".join(f"{part} ({count})" for part, count in parts.items())
