@@ -1,5 +1,8 @@
 """Configuration of SCORE: three CLIP towers and what is built on them."""
 
+import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -161,6 +164,9 @@ class ScoreConfig(PreTrainedConfig):
     stored_synonyms: int = 0
 
     def __post_init__(self, **kwargs: Any) -> None:
+        # A saved configuration names the version of Transformers that wrote it. It may come from a
+        # newer version of this class and have fields that are not known here.
+        self._refuse_misspelt(kwargs, only_warn=self.transformers_version is not None)
         if self.out_of_vocabulary == "context" and self.context_text_config is None:
             self.context_text_config = CLIPTextConfig(**_CONTEXT_TEXT)
         super().__post_init__(**kwargs)
@@ -176,7 +182,30 @@ class ScoreConfig(PreTrainedConfig):
         """
         early = {*ScoreConfig.__annotations__, "id2label"} - set(cls.sub_configs)
         changes = {name: kwargs.pop(name) for name in list(kwargs) if name in early}
+        if not kwargs.get("return_unused_kwargs"):
+            cls._refuse_misspelt(set(kwargs) - set(cls.__dataclass_fields__))
         return super().from_dict({**config_dict, **changes}, **kwargs)
+
+    @classmethod
+    def _refuse_misspelt(cls, names: Iterable[str], only_warn: bool = False) -> None:
+        """Looks for fields with a slip of the pen among arguments that are no fields.
+
+        Other unknown arguments become attributes, as in all of Transformers, which passes some of
+        its own.
+
+        Args:
+            names: Arguments that are no fields.
+            only_warn: Whether to go on with a warning.
+
+        Raises:
+            TypeError: If a name is close to that of a field.
+        """
+        for name in names:
+            for field in get_close_matches(name, ScoreConfig.__annotations__, n=1, cutoff=0.8):
+                message = f"ScoreConfig has no field `{name}`; did you mean `{field}`?"
+                if not only_warn:
+                    raise TypeError(message)
+                warnings.warn(f"{message} It is ignored.", stacklevel=2)
 
     @property
     def uses_context(self) -> bool:

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, CLIPTextConfig, CLIPVisionConfig, ConvNextConfig
 
@@ -136,3 +137,27 @@ def test_texts_and_images_of_the_context_trunk_must_have_one_width():
                 "out_of_vocabulary": "context",
             }
         )
+
+
+def test_a_misspelt_field_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="no field `num_querys`; did you mean `num_queries`"):
+        ScoreConfig(num_querys=5)
+    tiny_config().save_pretrained(tmp_path)
+    with pytest.raises(TypeError, match="no field `region_contxt`; did you mean `region_context`"):
+        ScoreConfig.from_pretrained(tmp_path, region_contxt="cls")
+
+
+def test_a_saved_field_that_is_not_known_does_not_stop_loading(tmp_path):
+    tiny_config().save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    later = {"num_querys": 5, "wholly_new": 1}
+    (tmp_path / "config.json").write_text(json.dumps({**saved, **later}))
+    with pytest.warns(UserWarning, match="`num_querys`; did you mean `num_queries`") as told:
+        config = ScoreConfig.from_pretrained(tmp_path)
+    assert config.num_queries == 8 and config.wholly_new == 1 and len(told) == 1
+
+
+def test_what_transformers_passes_is_accepted():
+    common = {"num_labels": 3, "output_attentions": False, "name_or_path": "x", "auto_map": {}}
+    config = tiny_config(torch_dtype="bfloat16", attn_implementation="eager", extra=2, **common)
+    assert config.dtype == torch.bfloat16 and config.extra == 2
