@@ -1,0 +1,267 @@
+"""Checkpoints of the original SCORE and of FC-CLIP become models of this project.
+
+FC-CLIP (Yu et al., NeurIPS 2023) is SCORE without its context: what it computes is our baseline,
+`region_context="none"` and `global_context="none"`, with three differences in what surrounds the
+network. It writes names into its own prompts and lowers no letters; it evaluates images at a short
+side of 800; and with ResNets, which are not converted, it leaves masks without a pixel at the last
+stage to the in-vocabulary scores alone. In its evaluation of panoptic data it also drops instances
+of stuff and merges the stuff segments of a class; here the caller says so with
+`label_ids_to_fuse`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import CLIPTokenizer
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from ..modeling.configuration_score import ScoreConfig
+from ..modeling.modeling_score import ScoreForInstanceSegmentation
+from ..processing.image_processing_score import ScoreImageProcessor
+from ..processing.processing_score import ScoreProcessor
+from .detectron2_config import AttentionHeads, CheckpointParts, find_parts, read_config
+from .detectron2_extras import OriginalExtras
+from .detectron2_recipe import Detectron2Recipe
+from .original_keys import from_original, to_original
+from .training_vocabularies import (
+    COCO_STUFF,
+    COCO_THINGS,
+    VILD_TEMPLATES,
+    vocabulary_of,
+    vocabulary_of_size,
+)
+
+# Ours, which the original keeps in plain attributes: its state at the start of a training.
+_KERNEL_STATE = {
+    "region_integration.formation.calls": 0,
+    "region_integration.formation.chosen": -1,
+}
+# detectron2's defaults, with which FC-CLIP was evaluated.
+_FC_CLIP_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
+_FC_CLIP_DETECTIONS = 100
+
+
+@dataclass(frozen=True)
+class ConvertedCheckpoint:
+    """A checkpoint as a model.
+
+    Args:
+        kind: "SCORE" or "FC-CLIP".
+        model: The model, in float32 and evaluation mode.
+        processor: Its processor, with the prompts and the classes of its training.
+        extras: What the model has no place for; it makes the way back exact.
+        notes: What the user should know, a sentence each.
+    """
+
+    kind: str
+    model: ScoreForInstanceSegmentation
+    processor: ScoreProcessor
+    extras: OriginalExtras
+    notes: tuple[str, ...]
+
+
+def convert_checkpoint(
+    state: Mapping[str, Tensor],
+    tokenizer: CLIPTokenizer,
+    heads: AttentionHeads | None = None,
+    recipe: Detectron2Recipe | None = None,
+    seen_classes: Sequence[str] | None = None,
+) -> ConvertedCheckpoint:
+    """Makes a model of a detectron2 checkpoint.
+
+    Args:
+        state: Tensors under the original's names.
+        tokenizer: CLIP's tokenizer.
+        heads: Numbers of attention heads that do not follow the rule.
+        recipe: The yaml file of the training.
+        seen_classes: Classes of the training, one item a class. None: those of the data set that
+            the yaml file names, else those of the published data set with as many classes.
+
+    Returns:
+        The model and what belongs to it.
+
+    Raises:
+        ValueError: If the checkpoint is of another model, incomplete, or contradicts itself or
+            the yaml file.
+    """
+    parts = find_parts(state)
+    config = read_config(state, heads, recipe)
+    ours, unused = from_original(dict(state))
+    foreign = _check_fit(ours, config, state)
+    seen = _find_seen_classes(seen_classes, recipe, parts)
+    kind = _find_kind(parts, recipe, seen)
+    loaded = {name: tensor for name, tensor in ours.items() if name not in foreign}
+    if config.region_context != "none":
+        loaded |= {name: torch.tensor(value) for name, value in _KERNEL_STATE.items()}
+    model = ScoreForInstanceSegmentation.from_pretrained(
+        None, config=config, state_dict=loaded, dtype=torch.float32
+    )
+    left_out = [*unused, *to_original(foreign)]
+    processor = _make_processor(kind, config, tokenizer, recipe, seen)
+    return ConvertedCheckpoint(
+        kind=kind,
+        model=model.eval(),
+        processor=processor,
+        extras=OriginalExtras.of(state, left_out),
+        notes=tuple(_notes(kind, config, tokenizer, recipe, seen, left_out)),
+    )
+
+
+def _check_fit(
+    ours: dict[str, Tensor], config: ScoreConfig, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Compares tensors with the places for them; returns those that have none."""
+    with torch.device("meta"):
+        places = ScoreForInstanceSegmentation(config).state_dict()
+    missing = {
+        name: place
+        for name, place in places.items()
+        if name not in ours and name not in _KERNEL_STATE
+    }
+    if missing:
+        names = [name for name in to_original(missing) if name not in state]
+        raise ValueError(
+            f"`checkpoint` is not complete: {_some(names)} of a model of its dimensions missing."
+        )
+    for name, place in places.items():
+        if name in ours and ours[name].shape != place.shape:
+            raise ValueError(
+                f"`checkpoint` contradicts itself: by its other tensors {name} must be of shape "
+                f"{tuple(place.shape)}, got {tuple(ours[name].shape)}."
+            )
+    return {name: tensor for name, tensor in ours.items() if name not in places}
+
+
+def _find_seen_classes(
+    given: Sequence[str] | None, recipe: Detectron2Recipe | None, parts: CheckpointParts
+) -> tuple[str, ...] | None:
+    dataset = None if recipe is None else recipe.training_set()
+    if given is not None:
+        found: tuple[str, ...] | None = tuple(given)
+    elif dataset is not None:
+        found = vocabulary_of(dataset)
+    else:
+        found = None if parts.classes is None else vocabulary_of_size(parts.classes)
+    if found is not None and parts.classes not in (None, len(found)):
+        source = "`seen_classes`" if given is not None else f"The training set {dataset!r}"
+        raise ValueError(
+            f"{source} has {len(found)} classes, but `checkpoint` was trained on {parts.classes} "
+            "(criterion.empty_weight)."
+        )
+    return found
+
+
+def _find_kind(
+    parts: CheckpointParts, recipe: Detectron2Recipe | None, seen: tuple[str, ...] | None
+) -> str:
+    if parts.global_context or parts.region_context:
+        return "SCORE"
+    architecture = None if recipe is None else recipe.get("MODEL.META_ARCHITECTURE")
+    # Without its context parts the original's own code trains a baseline, on other classes.
+    baseline = architecture == "SCORE" or (
+        architecture is None and seen not in (None, COCO_THINGS + COCO_STUFF)
+    )
+    return "SCORE" if baseline else "FC-CLIP"
+
+
+def _make_processor(
+    kind: str,
+    config: ScoreConfig,
+    tokenizer: CLIPTokenizer,
+    recipe: Detectron2Recipe | None,
+    seen: tuple[str, ...] | None,
+) -> ScoreProcessor:
+    size, detections = ScoreImageProcessor.size, ScoreImageProcessor.max_detections
+    templates = None
+    if kind == "FC-CLIP":
+        size, detections, templates = _FC_CLIP_SIZE, _FC_CLIP_DETECTIONS, VILD_TEMPLATES
+    options: dict[str, Any] = {}
+    if recipe is not None:
+        sides = {
+            "shortest_edge": recipe.whole_number("INPUT.MIN_SIZE_TEST"),
+            "longest_edge": recipe.whole_number("INPUT.MAX_SIZE_TEST"),
+        }
+        size = {name: sides[name] or side for name, side in size.items()}
+        detections = recipe.whole_number("TEST.DETECTIONS_PER_IMAGE") or detections
+        options = _read_normalisation(recipe)
+    image_processor = ScoreImageProcessor(
+        size=size,
+        # Semantic and panoptic maps must be able to see every query.
+        max_detections=max(detections, config.num_queries),
+        **options,
+    )
+    return ScoreProcessor(image_processor, tokenizer, templates=templates, seen_classes=seen)
+
+
+def _read_normalisation(recipe: Detectron2Recipe) -> dict[str, list[float]]:
+    """Mean and deviation of the yaml file, in 0..255, where they are not CLIP's."""
+    found = {}
+    for key, name, usual in (
+        ("MODEL.PIXEL_MEAN", "image_mean", OPENAI_CLIP_MEAN),
+        ("MODEL.PIXEL_STD", "image_std", OPENAI_CLIP_STD),
+    ):
+        values = recipe.get(key)
+        if values is None:
+            continue
+        if not isinstance(values, list | tuple) or len(values) != 3:
+            raise ValueError(
+                f"`config_file` {recipe.path} must give {key} as three numbers, got {values!r}."
+            )
+        scaled = [float(value) / 255 for value in values]
+        if max(abs(one - other) for one, other in zip(scaled, usual, strict=True)) > 1e-6:
+            found[name] = scaled
+    return found
+
+
+def _notes(
+    kind: str,
+    config: ScoreConfig,
+    tokenizer: CLIPTokenizer,
+    recipe: Detectron2Recipe | None,
+    seen: tuple[str, ...] | None,
+    left_out: list[str],
+) -> list[str]:
+    notes = []
+    text: Any = config.text_config
+    tokens = text.vocab_size
+    if recipe is not None and recipe.missing_base is not None:
+        notes.append(
+            f"{recipe.path} is based on {recipe.missing_base}, which is not there: what only that "
+            "file says is not known."
+        )
+    if recipe is not None and recipe.get_own("ENSEMBLE_ON_VALID_MASK"):
+        notes.append(
+            "The yaml file asks to leave masks without a pixel to the in-vocabulary scores "
+            "(ENSEMBLE_ON_VALID_MASK), which this model does not."
+        )
+    if not config.text_tower:
+        notes.append(
+            "The checkpoint holds no complete text tower: the model needs classifiers that "
+            "another one has built."
+        )
+    elif tokens != len(tokenizer):
+        notes.append(
+            f"The text tower knows {tokens} tokens and CLIP's tokenizer {len(tokenizer)}: give the "
+            "processor the tokenizer that belongs to it."
+        )
+    if seen is None:
+        notes.append(
+            "What it was trained on is not known: every class counts as unseen until "
+            "`seen_classes` of the processor says otherwise."
+        )
+    if kind == "FC-CLIP" and seen == COCO_THINGS + COCO_STUFF:
+        notes.append(
+            f"Of COCO's classes those from {len(COCO_THINGS)} on are stuff: panoptic maps as "
+            f"FC-CLIP's need `label_ids_to_fuse=range({len(COCO_THINGS)}, {len(seen)})`."
+        )
+    if left_out:
+        notes.append(f"The model has no use for {_some(left_out)}.")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
