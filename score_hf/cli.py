@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.push import push
 from .commands.segment import segment
 
 app = typer.Typer(
@@ -33,3 +34,4 @@ def main(
 
 
 app.command()(segment)
+app.command()(push)

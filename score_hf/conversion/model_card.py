@@ -123,7 +123,6 @@ def build_model_card(
 def _metadata(facts: ModelCardFacts) -> ModelCardData:
     sources = list(facts.sources.values())
     license = license_of(sources)
-    open_questions = {} if license != "other" else {"license_name": "licences-of-the-sources"}
     results = [
         EvalResult(
             task_type="image-segmentation",
@@ -136,16 +135,16 @@ def _metadata(facts: ModelCardFacts) -> ModelCardData:
         )
         for result in facts.results
     ]
-    named = {"model_name": facts.title, "eval_results": results} if results else {}
     return ModelCardData(
         library_name="transformers",
         pipeline_tag="image-segmentation",
         tags=list(TAGS),
         license=license,
+        license_name="licences-of-the-sources" if license == "other" else None,
         base_model=[one.base_model for one in sources if one.base_model is not None] or None,
         datasets=list(facts.datasets) or None,
-        **open_questions,
-        **named,
+        model_name=facts.title if results else None,
+        eval_results=results or None,
     )
 
 
@@ -247,7 +246,7 @@ def _origin(source: WeightSource) -> str:
 def _vocabulary(model: ScoreForInstanceSegmentation, processor: ScoreProcessor) -> str:
     parts = []
     if model.config.stored_synonyms:
-        names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        names = (model.config.id2label or {}).values()
         parts.append(f"Classes that the model stores: {', '.join(names)}.")
     if processor.seen_classes:
         seen = "; ".join(processor.seen_classes)
