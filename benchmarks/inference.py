@@ -1,0 +1,155 @@
+"""How long one image takes, as multiples of its own general trunk's forward pass.
+
+python -m benchmarks.inference [--size 512] [--dtype float32] [--json FILE]
+
+The yardstick T is `open_clip`'s visual trunk of `convnext_large_d_320` on the same input, timed in
+the same run in float32: a shared machine slows both alike. Weights are random; they do not change
+the time of a forward pass, and the threshold keeps as many masks as a full picture would.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from score_hf import ScoreConfig, ScoreForInstanceSegmentation, ScoreImageProcessor
+from score_hf.drawn_scenes import draw_scene
+from score_hf.modeling.text_classifier import ScoreClassifier
+
+from .measure import cpu_clock, device_peak, peak_memory, seconds_of, timed_parts, wall_clock
+
+YARDSTICK = "convnext_large_d_320"
+PARTS = (
+    "general_trunk",
+    "context_trunk",
+    "pixel_decoder",
+    "mask_decoder",
+    "class_head",
+    "region_integration",
+)
+
+
+def build_yardstick(device: torch.device) -> torch.nn.Module:
+    """Returns open_clip's own general trunk."""
+    import open_clip
+
+    logging.getLogger().setLevel(logging.ERROR)
+    with torch.device(device):
+        return open_clip.create_model(YARDSTICK).visual.trunk.eval()
+
+
+def build_model(dtype: torch.dtype, device: torch.device, text_tower: bool) -> Any:
+    """Returns the paper's model with random weights."""
+    config = ScoreConfig(text_tower=text_tower)
+    with torch.device(device):
+        model = ScoreForInstanceSegmentation._from_config(config, dtype=dtype)
+    return model.eval()
+
+
+def random_vocabulary(classes: int, width: int, device: torch.device) -> ScoreClassifier:
+    """Returns an encoded vocabulary of random directions."""
+    rows = torch.nn.functional.normalize(torch.randn(classes, width, device=device), dim=-1)
+    return ScoreClassifier(
+        embeddings=rows,
+        class_ids=torch.arange(classes, device=device),
+        seen_classes=torch.ones(classes, dtype=torch.bool, device=device),
+    )
+
+
+@torch.inference_mode()
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measures everything and returns the figures: medians of ratios within each repeat."""
+    device = torch.device(arguments.device)
+    clock = wall_clock
+    if arguments.cpu_time:
+        torch.set_num_threads(1)
+        clock = cpu_clock
+    imported = peak_memory()
+    processor = ScoreImageProcessor()
+    image = draw_scene(7, arguments.size).image
+    model = build_model(getattr(torch, arguments.dtype), device, not arguments.without_text_tower)
+    vocabulary = random_vocabulary(arguments.classes, model.config.projection_dim, device)
+    loaded = peak_memory()
+    parts = {name: getattr(model, name) for name in PARTS}
+
+    def segment() -> dict[str, float]:
+        """Seconds of each part, of the whole image and of what lies after the model."""
+        with timed_parts(parts, clock) as seconds:
+            start = clock()
+            inputs = processor(image, return_tensors="pt").to(device)
+            outputs = model(**inputs, classifier=vocabulary)
+            modelled = clock()
+            processor.post_process_instance_segmentation(
+                outputs, threshold=0.0, target_sizes=[image.size[::-1]], return_rle=True
+            )
+            end = clock()
+        trunks = seconds["general_trunk"] + seconds["context_trunk"]
+        return {
+            "whole": end - start,
+            **{name: seconds[name] for name in parts},
+            "post-processing": end - modelled,
+            "outside the trunks": end - start - trunks,
+        }
+
+    segment()
+    peak = peak_memory()
+    pixel_values = processor(image, return_tensors="pt").to(device)["pixel_values"]
+    trunk = build_yardstick(device)
+    trunk.forward_features(pixel_values)
+    units, rows = [], []
+    for _ in range(arguments.repeats):
+        unit = seconds_of(lambda: trunk.forward_features(pixel_values), clock)
+        units.append(unit)
+        rows.append({name: value / unit for name, value in segment().items()})
+    return {
+        "T_seconds": statistics.median(units),
+        "T_spread": (max(units) - min(units)) / statistics.median(units),
+        "multiples_of_T": {name: statistics.median(row[name] for row in rows) for name in rows[0]},
+        "memory_after_imports_gb": imported,
+        "weights_gb": loaded - imported,
+        "peak_above_imports_gb": peak - imported,
+        "device_peak_gb": device_peak(),
+        "threads": torch.get_num_threads(),
+        "dtype": arguments.dtype,
+        "size": arguments.size,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Prints the figures as a table."""
+    noisy = " (noisy)" if figures["T_spread"] > 0.2 else ""
+    print(f"T = {figures['T_seconds']:.3f} s on {figures['threads']} threads,", end=" ")
+    print(f"spread {figures['T_spread']:.0%}{noisy}")
+    for name, value in figures["multiples_of_T"].items():
+        print(f"{name:24}{value:8.2f} T")
+    print(f"{'peak above imports':24}{figures['peak_above_imports_gb']:8.2f} GB")
+
+
+def main() -> None:
+    """Runs the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=512, help="side of the image, pixels")
+    parser.add_argument("--classes", type=int, default=20, help="classes, encoded beforehand")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each figure")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="work of one CPU thread instead of wall time: steadier where others use the machine",
+    )
+    parser.add_argument("--without-text-tower", action="store_true", help="drop the text tower")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    figures = run(arguments)
+    show(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
