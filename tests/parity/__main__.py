@@ -20,11 +20,20 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("folder", type=Path, help="holds manifest.json and the goldens beside it")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a folder that `score-hf convert` made of the goldens' weights, checked in their "
+        "place; of several seeds, a folder that holds one for each, such as seed101",
+    )
+    given = parser.parse_args(arguments)
+    folder, model = given.folder, given.model
     if not (folder / "manifest.json").is_file():
         parser.error(f"{folder} holds no manifest.json: it is no set of goldens.")
+    if model is not None and not model.is_dir():
+        parser.error(f"{model} is no folder of a model.")
     torch.set_num_threads(1)
-    report = check_folder(folder)
+    report = check_folder(folder, model)
     print(*report.lines(), sep="\n")
     return int(report.failed > 0)
 

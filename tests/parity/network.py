@@ -1,13 +1,11 @@
 """The project's model and processor for one seed of the goldens."""
 
 import gzip
-import math
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from transformers import CLIPTokenizer
 
 from score_hf import (
@@ -16,22 +14,25 @@ from score_hf import (
     ScoreImageProcessor,
     ScoreProcessor,
 )
-from score_hf.conversion.original_keys import from_original
+from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2_config import AttentionHeads
 
 from .golden import Entries, GoldenSeed
 
-_TEXT = "backbone.clip_model."
-_GENERAL = "backbone.clip_model.visual.trunk."
-_CONTEXT = "clip_rs.clip_model.visual."
-_PIXEL = "sem_seg_head.pixel_decoder."
-_PREDICTOR = "sem_seg_head.predictor."
+# What a network does not compute with: weights of the loss, the context's text tower, and the
+# general one where the goldens lack its token embedding.
+_WITHOUT_EFFECT = re.compile(
+    r"criterion\.|clip_rs\.clip_model\.(?!visual)|backbone\.clip_model\.(?!visual|logit_scale)"
+)
 
 
-def build_model(seed: GoldenSeed) -> ScoreForInstanceSegmentation:
+def build_model(seed: GoldenSeed, converted: Path | None = None) -> ScoreForInstanceSegmentation:
     """Builds the network with the seed's weights, in evaluation mode.
 
     Args:
         seed: The seed; its weights must be there.
+        converted: A folder that `score-hf convert` made of these weights, which is checked
+            instead; or one that holds such a folder for each seed, named like the set's own.
 
     Returns:
         The model. It has a text tower if the goldens have one with its token embedding.
@@ -39,113 +40,44 @@ def build_model(seed: GoldenSeed) -> ScoreForInstanceSegmentation:
     Raises:
         ValueError: If the weights do not fill the model exactly.
     """
-    weights = seed.weights or {}
-    config = read_config(seed.golden.manifest["config"], weights, seed.manifest["spec"])
-    model = ScoreForInstanceSegmentation(config)
-    ours, unused = from_original(weights)
-    loaded = model.load_state_dict(ours, strict=False)
-    # The kernel's state is not in the original's checkpoint; the context's text tower is in it
-    # but computes nothing; of a text tower without its token embedding nothing can be used.
-    missing = [name for name in loaded.missing_keys if "formation." not in name]
-    foreign = [
-        name
-        for name in loaded.unexpected_keys
-        if not name.startswith(("context_text_tower.", "context_logit_scale"))
-        and (config.text_tower or not name.startswith("text_tower."))
-    ]
-    unused = [name for name in unused if not name.startswith("criterion.")]
-    if missing or foreign or unused:
-        raise ValueError(
-            f"`weights` of seed {seed.name} do not fill the model: missing {missing}, "
-            f"without a place {foreign + unused}."
-        )
-    return model.eval()
+    if converted is not None:
+        inside = converted / seed.folder
+        folder = inside if inside.is_dir() else converted
+        return _as_recorded(ScoreForInstanceSegmentation.from_pretrained(folder), seed)
+    checkpoint = convert_checkpoint(seed.weights or {}, read_tokenizer(), read_heads(seed))
+    foreign = [name for name in checkpoint.extras.tensors if not _WITHOUT_EFFECT.match(name)]
+    if foreign:
+        raise ValueError(f"`weights` of seed {seed.name} have no place in the model: {foreign}.")
+    return _as_recorded(checkpoint.model, seed)
 
 
-def read_config(sizes: Entries, weights: dict[str, Tensor], spec: Entries) -> ScoreConfig:
-    """Reads the network's dimensions off the shapes of its weights.
-
-    Numbers of heads leave no trace in the shapes: they come from the manifest.
-
-    Args:
-        sizes: `config` of the manifest.
-        weights: Tensors under the original's names.
-        spec: `spec` of the seed: the ensemble's weights.
-
-    Returns:
-        The configuration.
-    """
-
-    def shape(name: str) -> torch.Size:
-        return weights[name].shape
-
-    projection, text_layers = shape("void_embedding.weight")[1], f"{_TEXT}transformer.resblocks."
-    text = (
-        {
-            "hidden_size": shape(f"{_TEXT}ln_final.weight")[0],
-            "intermediate_size": shape(f"{text_layers}0.mlp.c_fc.weight")[0],
-            "num_hidden_layers": _count(weights, text_layers),
-            "num_attention_heads": _heads(sizes, "text", shape(f"{_TEXT}ln_final.weight")[0]),
-            "max_position_embeddings": shape(f"{_TEXT}positional_embedding")[0],
-            "vocab_size": shape(f"{_TEXT}token_embedding.weight")[0],
-            "projection_dim": projection,
-            "hidden_act": "gelu",
-        }
-        if _has_text_tower(weights)
-        else {"projection_dim": projection}
+def read_heads(seed: GoldenSeed) -> AttentionHeads:
+    """Reads numbers of heads from the manifest: they leave no trace in the weights."""
+    sizes = seed.golden.manifest["config"]
+    return AttentionHeads(
+        text=sizes.get("text", Entries({})).get("heads"),
+        context=sizes.get("rs", Entries({})).get("heads"),
+        decoder=sizes["nheads"],
     )
-    stages = range(_count(weights, f"{_GENERAL}stages."))
-    general = {
-        "num_stages": len(stages),
-        "depths": [_count(weights, f"{_GENERAL}stages.{stage}.blocks.") for stage in stages],
-        "hidden_sizes": [
-            shape(f"{_GENERAL}stages.{stage}.blocks.0.norm.weight")[0] for stage in stages
-        ],
-        "layer_norm_eps": 1e-6,
+
+
+def _as_recorded(
+    model: ScoreForInstanceSegmentation, seed: GoldenSeed
+) -> ScoreForInstanceSegmentation:
+    """Gives a model the settings with which the goldens were computed."""
+    spec = seed.manifest["spec"]
+    settings = {
+        "num_points": seed.golden.manifest["config"]["points"],
+        "region_dropout": 0.0,
+        # The images of a batch were padded to one size.
+        "batch_padding": "together",
+        "alpha": spec["alpha"],
+        "beta": spec["beta"],
     }
-    width, _, patch, _ = shape(f"{_CONTEXT}conv1.weight")
-    rows = math.isqrt(shape(f"{_CONTEXT}positional_embedding")[0] - 1)
-    context = {
-        "hidden_size": width,
-        "intermediate_size": shape(f"{_CONTEXT}transformer.resblocks.0.mlp.c_fc.weight")[0],
-        "num_hidden_layers": _count(weights, f"{_CONTEXT}transformer.resblocks."),
-        "num_attention_heads": _heads(sizes, "rs", width),
-        "patch_size": patch,
-        "image_size": rows * patch,
-        "projection_dim": shape(f"{_CONTEXT}proj")[1],
-    }
-    queries, hidden = shape(f"{_PREDICTOR}query_feat.weight")
-    encoder, heads = f"{_PIXEL}transformer.encoder.layers.", sizes["nheads"]
-    samples = shape(f"{encoder}0.self_attn.attention_weights.weight")[0]
-    levels = shape(f"{_PIXEL}transformer.level_embed")[0]
-    region = f"{_PREDICTOR}transformer.layers."
-    kernels = shape(f"{_PREDICTOR}kernel_size_logits")[0]
-    return ScoreConfig(
-        text_config=text,
-        text_tower=_has_text_tower(weights),
-        general_config=general,
-        context_config=context,
-        projection_dim=projection,
-        hidden_size=hidden,
-        num_queries=queries,
-        num_hidden_layers=_count(weights, f"{_PREDICTOR}transformer_ffn_layers."),
-        num_attention_heads=heads,
-        intermediate_size=shape(f"{_PREDICTOR}transformer_ffn_layers.0.linear1.weight")[0],
-        pixel_decoder_layers=_count(weights, encoder),
-        pixel_decoder_intermediate_size=shape(f"{encoder}0.linear1.weight")[0],
-        pixel_decoder_points=samples // (heads * levels),
-        region_kernel_sizes=[3 + 2 * index for index in range(kernels)],
-        region_layers=_count(weights, region),
-        region_intermediate_size=shape(f"{region}0.linear1.weight")[0],
-        # Over a single key the number of heads changes nothing; it must divide the width.
-        context_num_heads=math.gcd(8, projection),
-        num_points=sizes["points"],
-        region_dropout=0.0,
-        # The goldens were computed with the images of a batch padded to one size.
-        batch_padding="together",
-        alpha=spec["alpha"],
-        beta=spec["beta"],
-    )
+    config = ScoreConfig.from_dict({**model.config.to_dict(), **settings})
+    return ScoreForInstanceSegmentation.from_pretrained(
+        None, config=config, state_dict=model.state_dict(), dtype=torch.float32
+    ).eval()
 
 
 def build_processor(seed: GoldenSeed) -> ScoreProcessor:
@@ -181,18 +113,3 @@ def _byte_letters() -> list[str]:
     """A visible letter for each byte, in the order of GPT-2's vocabulary."""
     visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
     return [*map(chr, visible), *(chr(256 + index) for index in range(256 - len(visible)))]
-
-
-def _has_text_tower(weights: dict[str, Tensor]) -> bool:
-    return all(f"{_TEXT}{name}.weight" in weights for name in ("token_embedding", "ln_final"))
-
-
-def _heads(sizes: Entries, tower: str, width: int) -> int:
-    """Heads of a CLIP tower: the manifest's, or one for 64 channels as CLIP has."""
-    return sizes.get(tower, Entries({})).get("heads", max(1, width // 64))
-
-
-def _count(weights: dict[str, Tensor], prefix: str) -> int:
-    """Number of layers that follow a prefix."""
-    matches = (re.match(re.escape(prefix) + r"(\d+)\.", name) for name in weights)
-    return len({match.group(1) for match in matches if match})

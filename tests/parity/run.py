@@ -15,11 +15,12 @@ from .text import check_names, check_text
 from .training import check_training
 
 
-def check_folder(folder: Path) -> Report:
+def check_folder(folder: Path, converted: Path | None = None) -> Report:
     """Checks every golden of a folder.
 
     Args:
         folder: Laid out like the first set; files may be absent.
+        converted: Models to check in place of the folder's weights; see `build_model`.
 
     Returns:
         What was found. Whatever lies in the folder and was not checked counts as a failure.
@@ -33,7 +34,7 @@ def check_folder(folder: Path) -> Report:
     for seed in golden.seeds:
         if seed.weights is not None:
             with report.guard("weights", f"seed {seed.name}"):
-                models[seed.name] = build_model(seed)
+                models[seed.name] = build_model(seed, converted)
     with report.guard("text", "whole"):
         check_text(golden, models, read_tokenizer(), report)
     for seed in golden.seeds:
