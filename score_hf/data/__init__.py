@@ -1,0 +1,1 @@
+"""Data sets as people download them, brought to one schema in Parquet."""
