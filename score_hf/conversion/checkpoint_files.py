@@ -1,0 +1,218 @@
+"""Reads the tensors of checkpoint files as people download them, and nothing but tensors.
+
+Such files come from strangers. Pickles are read with PyTorch's weights-only unpickler and a short
+list of harmless types, archives that declare absurd sizes are not unpacked, and what goes wrong is
+said in one sentence.
+"""
+
+import argparse
+import os
+import pickle
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .torchscript_archive import is_torchscript, read_torchscript
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+# Weights hardly compress; what expands further is no checkpoint.
+MAX_EXPANSION = 20
+# Keys under which training scripts keep the state dict, and prefixes that wrappers put before all
+# names of it.
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "module")
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+
+# What training scripts save beside weights, and what runs no code: their arguments, and NumPy's
+# scalars and arrays, whose functions NumPy 1 and 2 write under different names.
+_SAFE_TYPES: list[Any] = [
+    argparse.Namespace,
+    *(
+        (function, f"numpy.{core}.multiarray.{name}")
+        for core in ("core", "_core")
+        for name, function in (
+            ("scalar", np.float64(0).__reduce__()[0]),
+            ("_reconstruct", np.zeros(0).__reduce__()[0]),
+        )
+    ),
+    np.ndarray,
+    np.dtype,
+    *(
+        type(np.dtype(name))
+        for name in (
+            *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+            *("float16", "float32", "float64"),
+        )
+    ),
+]
+
+
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Reads the state dict that a checkpoint file holds.
+
+    Read are files of `torch.save` (plain, or with the state dict under a key of a training
+    script), safetensors, TorchScript archives such as OpenAI's (without running their code), and
+    zip files around one of these. Tensors may be mapped from the file: it must stay as it is
+    while they are in use.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name, in the types of the file, without prefixes of wrappers such as "module.".
+
+    Raises:
+        ValueError: If the file is missing, damaged, no checkpoint, holds other things than
+            numbers, or declares an absurd size.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        kind = "is a folder" if file.is_dir() else "does not exist"
+        raise ValueError(f"{_name(file)} {kind}: give a checkpoint file.")
+    try:
+        content = _read(file)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{_name(file)} is no readable safetensors file, it may be incomplete: {error}."
+        ) from error
+    # What is wrong with a file shows in many ways, in the depths of its format.
+    except (
+        *(AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, RecursionError),
+        *(RuntimeError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile),
+    ) as error:
+        raise ValueError(f"{_name(file)} {_explain(error)}") from error
+    tensors = _only_tensors(content)
+    if not tensors:
+        raise ValueError(f"{_name(file)} holds no tensors by name: it is no state dict.")
+    return tensors
+
+
+def _read(file: Path) -> Any:
+    with file.open("rb") as opened:
+        start = opened.read(256)
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    if start.startswith(b"version https://git-lfs"):
+        raise ValueError(
+            f"{_name(file)} is only a Git LFS pointer: fetch the file itself with `git lfs pull`."
+        )
+    if start.lstrip().startswith(b"<"):
+        raise ValueError(
+            f"{_name(file)} is a web page: the download gave an error page instead of the file."
+        )
+    if not zipfile.is_zipfile(file):
+        if start.startswith(b"PK"):
+            raise ValueError(
+                f"{_name(file)} is incomplete: it begins as an archive but its end is missing."
+            )
+        return _load(file, mapped=False)
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+    _check_declared_sizes(file, entries)
+    if is_torchscript(file):
+        return read_torchscript(file)
+    if any(PurePosixPath(entry.filename).name == "data.pkl" for entry in entries):
+        return _load(file, mapped=all(e.compress_type == zipfile.ZIP_STORED for e in entries))
+    return _read_packed(file, entries)
+
+
+def _load(file: Path, mapped: bool) -> Any:
+    with torch.serialization.safe_globals(_SAFE_TYPES):
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _read_packed(file: Path, entries: list[zipfile.ZipInfo]) -> Any:
+    """Reads the one checkpoint that a zip file was made of."""
+    inside = [
+        entry
+        for entry in entries
+        if entry.filename.endswith(CHECKPOINT_SUFFIXES) and "__MACOSX" not in entry.filename
+    ]
+    if len(inside) != 1:
+        names = ", ".join(entry.filename for entry in (inside or entries)[:5])
+        raise ValueError(
+            f"{_name(file)} must hold one checkpoint, but holds {len(inside)}: unpack it and give "
+            f"the file to read; inside are {names or 'no files'}."
+        )
+    # Names inside the archive decide nothing but the suffix, so that none leads elsewhere.
+    suffix = PurePosixPath(inside[0].filename).suffix
+    # A file that is still mapped cannot be removed on every system.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        free = shutil.disk_usage(folder).free
+        if inside[0].file_size > free:
+            raise ValueError(
+                f"{_name(file)} needs {_size(inside[0].file_size)} of space in {folder!r} to be "
+                f"unpacked, but there are {_size(free)}."
+            )
+        unpacked = Path(folder) / f"checkpoint{suffix}"
+        with (
+            zipfile.ZipFile(file) as archive,
+            archive.open(inside[0]) as source,
+            unpacked.open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target, 1 << 22)
+        if zipfile.is_zipfile(unpacked) and not is_torchscript(unpacked):
+            with zipfile.ZipFile(unpacked) as archive:
+                members = {PurePosixPath(name).name for name in archive.namelist()}
+            if "data.pkl" not in members:
+                raise ValueError(f"{_name(file)} holds an archive within an archive: unpack it.")
+        return _read(unpacked)
+
+
+def _check_declared_sizes(file: Path, entries: list[zipfile.ZipInfo]) -> None:
+    declared, size = sum(entry.file_size for entry in entries), file.stat().st_size
+    if declared > MAX_EXPANSION * size:
+        raise ValueError(
+            f"{_name(file)} would unpack from {_size(size)} to {_size(declared)}: no weights "
+            f"compress to less than 1/{MAX_EXPANSION}, it is not read."
+        )
+
+
+def _only_tensors(content: Any) -> dict[str, Tensor]:
+    """Takes the state dict out of what training scripts put around it."""
+    for _ in range(3):
+        keys = _WRAPPERS if isinstance(content, dict) else ()
+        inner = next((content[key] for key in keys if isinstance(content.get(key), dict)), None)
+        if inner is None:
+            break
+        content = inner
+    tensors = {}
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            value = torch.from_numpy(value)
+        if isinstance(name, str) and isinstance(value, Tensor):
+            tensors[name] = value.detach()
+    for prefix in _WRAPPER_PREFIXES:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensors[name] for name in tensors}
+    return tensors
+
+
+def _explain(error: Exception) -> str:
+    # Messages of PyTorch's unpickler run over many lines and advise to switch the protection off.
+    text = str(error).partition("WeightsUnpickler error:")[2] or str(error)
+    refused = re.search(r"(?:GLOBAL|of the type) ([\w.]+)", text)
+    if isinstance(error, pickle.UnpicklingError) and refused:
+        return (
+            f"holds objects of the type {refused[1]}, which are not read because unpickling them "
+            "could run code: save its state dict alone."
+        )
+    lines = [line.strip(" .") for line in text.splitlines() if line.strip()]
+    reason = f" ({lines[0]})" if lines else ""
+    return f"is damaged or no checkpoint{reason}."
+
+
+def _name(file: Path) -> str:
+    return f"The checkpoint file {str(file)!r}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
