@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .batch_padding import pad_to_multiple
 from .configuration_score import ScoreConfig
 from .matching import ScoreMatcher, sample_at
+from .training_step import ScoreTrainingStep, drawn_from
 
 
 class ScoreCriterion:
@@ -45,6 +46,7 @@ class ScoreCriterion:
         mask_logits: tuple[Tensor, ...],
         mask_labels: list[Tensor],
         class_labels: list[Tensor],
+        step: ScoreTrainingStep | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Measures all losses.
 
@@ -53,48 +55,99 @@ class ScoreCriterion:
             mask_logits: (batch, queries, h, w) of each prediction.
             mask_labels: One (objects, height, width) tensor an image, at the padded input's size.
             class_labels: One (objects,) int64 tensor an image.
+            step: The optimisation step that the batch is a part of; without it the batch of all
+                processes is taken for the whole step, and class losses for means of each process.
 
         Returns:
             The weighted sum over all predictions, and each unweighted loss under names such as
             `loss_mask_0` (prediction 0) or `loss_mask` (the last).
+
+        Raises:
+            ValueError: If `step` has not a seed for each image.
         """
-        objects = count_objects(class_labels, class_logits[-1].device)
+        device, batch = class_logits[-1].device, len(class_labels)
+        if step is None:
+            objects, weights = count_objects(class_labels, device), None
+        else:
+            # Without objects there is nothing to divide.
+            objects = torch.tensor(step.num_objects or 1.0, device=device)
+            weights = torch.tensor(step.class_weights, device=device)
+            if step.image_seeds is not None and len(step.image_seeds) != batch:
+                raise ValueError(
+                    f"`step` must have a seed for each of {batch} images in `image_seeds`, got "
+                    f"{len(step.image_seeds)}."
+                )
         total = class_logits[-1].new_zeros((), dtype=torch.float32)
         losses = {}
         last = len(class_logits) - 1
         # The last prediction first, as the original draws its points.
-        for index in (last, *range(last)):
-            parts = self._losses_of(
-                class_logits[index], mask_logits[index], mask_labels, class_labels, objects
-            )
-            for name, value in parts.items():
-                losses[name if index == last else f"{name}_{index}"] = value.detach()
-                total = total + self.weights[name] * value
+        with torch.autocast(device_type=device.type, enabled=False):
+            for index in (last, *range(last)):
+                logits = class_logits[index].float()
+                arguments = (logits, mask_logits[index], mask_labels, class_labels, objects)
+                if step is None or step.image_seeds is None:
+                    loss_mask, loss_dice, pairs = self._compare(*arguments)
+                else:
+                    seeds = [seed + index for seed in step.image_seeds]
+                    loss_mask, loss_dice, pairs = self._compare_each(*arguments, seeds)
+                loss_class = self._class_loss(logits, class_labels, pairs, weights)
+                parts = {"loss_class": loss_class, "loss_mask": loss_mask, "loss_dice": loss_dice}
+                for name, value in parts.items():
+                    losses[name if index == last else f"{name}_{index}"] = value.detach()
+                    total = total + self.weights[name] * value
         return total, losses
 
-    def _losses_of(
+    def _compare_each(
         self,
         class_logits: Tensor,
         mask_logits: Tensor,
         mask_labels: list[Tensor],
         class_labels: list[Tensor],
         objects: Tensor,
-    ) -> dict[str, Tensor]:
+        seeds: list[int],
+    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """Mask and dice loss of one prediction and its pairs, the points of each image its own."""
+        loss_mask = loss_dice = objects.new_zeros(())
+        pairs = []
+        for image, seed in enumerate(seeds):
+            alone = slice(image, image + 1)
+            with drawn_from(seed, mask_logits.device):
+                mask, dice, found = self._compare(
+                    class_logits[alone],
+                    mask_logits[alone],
+                    mask_labels[alone],
+                    class_labels[alone],
+                    objects,
+                )
+            loss_mask, loss_dice = loss_mask + mask, loss_dice + dice
+            pairs += found
+        return loss_mask, loss_dice, pairs
+
+    def _compare(
+        self,
+        class_logits: Tensor,
+        mask_logits: Tensor,
+        mask_labels: list[Tensor],
+        class_labels: list[Tensor],
+        objects: Tensor,
+    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """Mask and dice loss of one prediction, and which queries and objects belong together."""
         pairs = self.matcher(class_logits, mask_logits, mask_labels, class_labels)
         predicted = torch.cat([mask_logits[i, q] for i, (q, _) in enumerate(pairs)]).float()
         target = torch.cat(
             [labels[o].to(predicted) for labels, (_, o) in zip(mask_labels, pairs, strict=True)]
         )
         loss_mask, loss_dice = self._mask_losses(predicted, target, objects)
-        return {
-            "loss_class": self._class_loss(class_logits.float(), class_labels, pairs),
-            "loss_mask": loss_mask,
-            "loss_dice": loss_dice,
-        }
+        return loss_mask, loss_dice, pairs
 
     def _class_loss(
-        self, class_logits: Tensor, class_labels: list[Tensor], pairs: list[tuple[Tensor, Tensor]]
+        self,
+        class_logits: Tensor,
+        class_labels: list[Tensor],
+        pairs: list[tuple[Tensor, Tensor]],
+        weights: Tensor | None = None,
     ) -> Tensor:
+        """Weighted cross-entropy, over the weights of the whole step or else of this batch."""
         no_object = class_logits.shape[-1] - 1
         target = torch.full(
             class_logits.shape[:2], no_object, dtype=torch.int64, device=class_logits.device
@@ -103,7 +156,11 @@ class ScoreCriterion:
             target[i, queries] = class_labels[i][objects]
         weight = class_logits.new_ones(no_object + 1)
         weight[-1] = self.no_object_weight
-        return nn.functional.cross_entropy(class_logits.transpose(1, 2), target, weight)
+        class_logits = class_logits.transpose(1, 2)
+        if weights is None:
+            return nn.functional.cross_entropy(class_logits, target, weight)
+        summed = nn.functional.cross_entropy(class_logits, target, weight, reduction="sum")
+        return summed / weights
 
     def _mask_losses(
         self, predicted: Tensor, target: Tensor, objects: Tensor
@@ -172,9 +229,23 @@ def repeated_draws(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the points are drawn; its random state is as before afterwards.
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
+    with drawn_from(0, device):
         yield
+
+
+def sum_class_weights(objects: int, queries: int, no_object_weight: float) -> float:
+    """Sums the class loss's weights over one image's queries; every object finds a query.
+
+    Args:
+        objects: Objects of the image; beyond the number of queries they find none.
+        queries: Number of queries.
+        no_object_weight: Weight of a query without object.
+
+    Returns:
+        The sum.
+    """
+    matched = min(objects, queries)
+    return matched + no_object_weight * (queries - matched)
 
 
 def count_objects(class_labels: list[Tensor], device: torch.device) -> Tensor:

@@ -31,6 +31,7 @@ from .pixel_decoder import ScorePixelDecoder
 from .pretrained_score import ScorePreTrainedModel, align_in_memory
 from .scene_context import ScoreGlobalContextAdaptation, ScoreRegionAwareIntegration
 from .text_classifier import ScoreClassifier, as_classifier, encode_prompts
+from .training_step import ScoreTrainingStep
 
 
 @dataclass
@@ -286,6 +287,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         mask_labels: list[Tensor] | None = None,
         class_labels: list[Tensor] | None = None,
         output_auxiliary_logits: bool = False,
+        step: ScoreTrainingStep | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> ScoreForInstanceSegmentationOutput:
         """Segments a batch for a vocabulary.
@@ -304,6 +306,8 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             mask_labels: One (objects, height, width) tensor an image, of `pixel_values`' size.
             class_labels: One (objects,) int64 tensor an image.
             output_auxiliary_logits: Whether to return every prediction, not only the last.
+            step: The optimisation step of which the batch is a part, where a training spreads it
+                over processes or accumulated passes and wants the same as in one pass.
             **kwargs: `output_hidden_states`, `output_attentions`, `return_dict`.
 
         Returns:
@@ -317,6 +321,8 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             input_ids, attention_mask, class_ids, seen_classes, classifier
         )
         image_sizes = image_sizes_of(pixel_values, pixel_mask)
+        if self.training and self.config.region_context != "none":
+            self.region_integration.begin_pass(step)
         every_prediction = mask_labels is not None or output_auxiliary_logits
         if pixel_mask is None or self.training or self.config.batch_padding == "together":
             pixels = pad_to_multiple(pixel_values)
@@ -328,7 +334,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 for _, pixels in groups
             ]
             output = merge_groups(outputs, [indices for indices, _ in groups], pixel_values)
-        loss, losses = self._measure_losses(output, pixel_values, mask_labels, class_labels)
+        loss, losses = self._measure_losses(output, pixel_values, mask_labels, class_labels, step)
         return replace(
             output,
             loss=loss,
@@ -384,6 +390,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         pixel_values: Tensor,
         mask_labels: list[Tensor] | None,
         class_labels: list[Tensor] | None,
+        step: ScoreTrainingStep | None,
     ) -> tuple[Tensor | None, dict[str, Tensor] | None]:
         if mask_labels is None and class_labels is None:
             return None, None
@@ -396,6 +403,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 output.auxiliary_mask_logits,
                 mask_labels,
                 class_labels,
+                step,
             )
 
     def _scene_context(self, pixel_values: Tensor) -> SceneContext | None:

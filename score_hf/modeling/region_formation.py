@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_score import ScoreConfig
+from .training_step import ScoreTrainingStep, drawn_from
 
 # Eq. 4: k = 3 + clamp(delta, 0, 10), delta starting at 1.
 SMALLEST_KERNEL, LARGEST_KERNEL, FIRST_DELTA = 3, 13, 1.0
@@ -31,6 +32,8 @@ class ScoreRegionFormation(nn.Module):
         self.fixed_size = config.region_kernel_size
         self.learning_calls = config.kernel_learning_calls
         self.temperature = config.kernel_temperature
+        self._first_call = 0
+        self._noise_seed: int | None = None
         if self.kind == "learned":
             self.kernel_logits = nn.Parameter(torch.empty(len(self.sizes)))
             self.calls = nn.Buffer(torch.zeros((), dtype=torch.int64))
@@ -46,6 +49,23 @@ class ScoreRegionFormation(nn.Module):
             init.constant_(self.chosen, -1)
         elif self.kind == "clamp":
             init.constant_(self.delta, FIRST_DELTA)
+
+    def begin_pass(self, step: ScoreTrainingStep | None) -> None:
+        """Prepares for the calls of one forward pass in training.
+
+        The passes of one optimisation step all see the same noise, and count once. (The original
+        draws noise for each process by itself and knows no accumulation.)
+
+        Args:
+            step: The step that the pass belongs to; None: each pass is a step of its own.
+        """
+        self._noise_seed = None if step is None else step.seed
+        if self.kind != "learned":
+            return
+        if step is None or step.first_pass:
+            self._first_call = int(self.calls)
+        else:
+            self.calls.fill_(self._first_call)
 
     def forward(self, mask_logits: Tensor, grid: tuple[int, int]) -> Tensor:
         """Forms the regions.
@@ -84,7 +104,10 @@ class ScoreRegionFormation(nn.Module):
         return self.sizes[chosen]
 
     def _dilate_softly(self, mask_logits: Tensor) -> Tensor:
-        noisy = (self.kernel_logits + self.draw_gumbel()) / self.temperature
+        seed = None if self._noise_seed is None else self._noise_seed + int(self.calls)
+        with drawn_from(seed, mask_logits.device):
+            noise = self.draw_gumbel()
+        noisy = (self.kernel_logits + noise) / self.temperature
         shares = noisy.softmax(dim=0).to(mask_logits.dtype)
         parts = [
             share * dilate(mask_logits, size)

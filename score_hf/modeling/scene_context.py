@@ -9,6 +9,7 @@ from .configuration_score import ScoreConfig
 from .context_trunk import SceneContext
 from .layers import ScoreAttention, init_torch_linear, pool_in_masks
 from .region_formation import ScoreRegionFormation
+from .training_step import ScoreTrainingStep
 
 
 class ScoreContextProjection(nn.Linear):
@@ -134,6 +135,11 @@ class ScoreRegionAwareIntegration(nn.Module):
         for layer in self.layers[1:]:
             for mine, first in zip(layer.parameters(), self.layers[0].parameters(), strict=True):
                 init.copy_(mine, first)
+
+    def begin_pass(self, step: ScoreTrainingStep | None) -> None:
+        """Prepares for one forward pass in training; see [`ScoreRegionFormation.begin_pass`]."""
+        if self.kind != "cls":
+            self.formation.begin_pass(step)
 
     def forward(
         self, class_embeddings: Tensor, mask_logits: Tensor, context: SceneContext
