@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.evaluate import evaluate
 from .commands.push import push
 from .commands.segment import segment
 
@@ -34,4 +35,5 @@ def main(
 
 
 app.command()(segment)
+app.command()(evaluate)
 app.command()(push)

@@ -1,0 +1,127 @@
+"""The classes of a dataset as prompts, and which of them the model was trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ..data.loading import class_names, load_split, split_names
+from ..modeling.modeling_score import ScoreForInstanceSegmentation
+from ..modeling.text_classifier import ScoreClassifier
+from ..processing.processing_score import ScoreProcessor
+from ..processing.prompts import check_class_names, find_seen_classes, parse_class_names
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a model is asked for on a dataset.
+
+    Args:
+        names: The dataset's classes, as its figures call them.
+        prompts: What the text tower reads for each, with commas between synonyms.
+        seen: Which of them the model was trained on; None if that is not known.
+        extra: Further names that the model can answer and that count for no class: whatever is
+            called so is wrong (or, among instances, left out).
+    """
+
+    names: tuple[str, ...]
+    prompts: tuple[str, ...]
+    seen: tuple[bool, ...] | None = None
+    extra: tuple[str, ...] = ()
+
+    def encode(
+        self, model: ScoreForInstanceSegmentation, processor: ScoreProcessor
+    ) -> ScoreClassifier:
+        """Encodes prompts and extra names, in this order.
+
+        Args:
+            model: With its text tower.
+            processor: Its processor.
+
+        Returns:
+            The classifier, on the model's device; seen classes are those of this vocabulary.
+
+        Raises:
+            ValueError: If a name stands for two classes, or the model has no text tower.
+        """
+        prompts = [*self.prompts, *self.extra]
+        tokens = processor.tokenize_classes(prompts).to(model.device)
+        classifier = model.build_classifier(**tokens)
+        if self.seen is None:
+            return classifier
+        own = classifier.seen_classes
+        assert own is not None
+        seen = torch.tensor([*self.seen, *own[len(self.seen) :].tolist()], device=own.device)
+        return replace(classifier, seen_classes=seen)
+
+
+def make_vocabulary(
+    names: Sequence[str],
+    prompts: Sequence[str] | None,
+    training_names: Sequence[str] | None,
+    extra: Sequence[str] = (),
+) -> Vocabulary:
+    """Checks names and tells which were trained on.
+
+    Args:
+        names: The dataset's classes.
+        prompts: One a class, with commas between synonyms; None: the names themselves.
+        training_names: Of all classes of the training vocabulary, in the same form; None: not
+            known.
+        extra: Further names that the model can answer.
+
+    Returns:
+        The vocabulary. A class is seen if one of its synonyms, cleaned as prompts are, is among
+        those of all training classes.
+
+    Raises:
+        ValueError: If names are missing or stand for two classes.
+    """
+    chosen = list(names if prompts is None else prompts)
+    check_class_names([*chosen, *extra], "prompts")
+    if len(chosen) != len(names):
+        raise ValueError(
+            f"`prompts` must have one entry for each of the {len(names)} classes, got "
+            f"{len(chosen)}."
+        )
+    seen = None if training_names is None else tuple(find_seen_classes(chosen, training_names))
+    return Vocabulary(tuple(names), tuple(chosen), seen, tuple(extra))
+
+
+def read_training_names(source: str) -> list[str]:
+    """Reads the training vocabulary.
+
+    Args:
+        source: A prepared dataset, as a folder or a hub id, or a text file with class names.
+
+    Returns:
+        Its class names.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if Path(source).is_file():
+        return read_names(Path(source))
+    # The classes of all splits are the same, and streaming reads no more than what they are.
+    return class_names(load_split(source, split_names(source)[0], streaming=True))
+
+
+def read_names(path: Path) -> list[str]:
+    """Reads class names from a text file.
+
+    Args:
+        path: Commas, semicolons and new lines separate classes, `|` separates synonyms.
+
+    Returns:
+        One item a class.
+
+    Raises:
+        ValueError: If it is no text file, or names no class.
+    """
+    if not path.is_file():
+        raise ValueError(f"There is no text file {str(path)!r} to read class names from.")
+    try:
+        return parse_class_names(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"The file {str(path)!r} holds no class names ({error})") from error
