@@ -6,6 +6,7 @@ import typer
 
 from . import __version__
 from .commands.evaluate import evaluate
+from .commands.prepare import prepare
 from .commands.push import push
 from .commands.segment import segment
 
@@ -37,3 +38,4 @@ def main(
 app.command()(segment)
 app.command()(evaluate)
 app.command()(push)
+app.add_typer(prepare)

@@ -1,0 +1,116 @@
+"""What all `score-hf prepare` commands share: progress, the summary, and going on after a stop."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .terminal import FAILURE, INTERRUPTED, complain, fail, plain_messages
+
+if TYPE_CHECKING:
+    from ..data.records import SourceSplit
+
+
+def prepare_splits(
+    read: "Callable[[str], SourceSplit]",
+    splits: Sequence[str],
+    split: str | None,
+    output: Path,
+    images_per_shard: int,
+) -> None:
+    """Reads and writes one split, or all of a set that are there, and prints what came of it.
+
+    Args:
+        read: Reads a split by its name.
+        splits: Names of all splits of the set.
+        split: What the user asked for; None: all that are there.
+        output: Folder of the prepared set.
+        images_per_shard: Number of images in one file.
+
+    Raises:
+        Exit: If there is nothing to read, or it cannot be written.
+    """
+    absent: list[str] = []
+    wanted = splits if split is None else [split]
+    for name in wanted:
+        with plain_messages():
+            try:
+                source = read(name)
+            except FileNotFoundError as error:
+                absent.append(" ".join(str(error).split()))
+                continue
+        summary = _write(source, output, images_per_shard)
+        typer.echo(summary_text(summary, output))
+    if len(absent) == len(wanted):
+        fail(absent[0], FAILURE)
+    for reason in absent:
+        complain(f"a split was passed over: {reason}")
+
+
+def _write(source: "SourceSplit", output: Path, images_per_shard: int) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from ..data.writing import write_split
+
+    label = TextColumn(f"preparing {source.name} {source.split}", markup=False)
+    console = Console(stderr=True)
+    columns = (label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with (
+            plain_messages(FAILURE),
+            Progress(*columns, console=console, disable=not console.is_terminal) as bar,
+        ):
+            task = bar.add_task("", total=len(source.keys))
+            return write_split(
+                source, output, images_per_shard, lambda images: bar.advance(task, images)
+            )
+    except KeyboardInterrupt:
+        fail("stopped by the user; run the same command again to go on.", INTERRUPTED)
+
+
+def summary_text(summary: dict[str, Any], output: Path) -> str:
+    """Writes out what was kept, what was left out and why, beside what the paper states.
+
+    Args:
+        summary: What `write_split` returned.
+        output: Folder of the prepared set.
+    """
+    images, empty = summary["images"], summary["images_without_objects"]
+    what = "objects" if summary["kind"] == "instance" else "labelled pixels"
+    lines = [
+        f"{summary['name']} {summary['split']}, written to {output}",
+        f"  images    {images:,} kept of {summary['source_images']:,}: {images - empty:,} with "
+        f"{what}, {empty:,} without",
+    ]
+    if summary["paper_images"] is not None:
+        lines.append(f"  paper     {summary['paper_images']:,} images")
+    if summary["kind"] == "instance":
+        crowds = f", {summary['crowds']:,} of them crowds" if summary["crowds"] else ""
+        lines.append(f"  objects   {summary['objects']:,}{crowds}")
+    found = summary["objects_of_class"]
+    lines.append(
+        "  classes   "
+        + ", ".join(f"{name} {found.get(name, 0):,}" for name in summary["class_names"])
+    )
+    for title, unit, reasons in (
+        ("left out", "images", summary["dropped_images"]),
+        ("left out", "objects", summary["dropped_objects"]),
+        ("changed", "", summary["altered"]),
+    ):
+        for reason, number in reasons.items():
+            examples = ", ".join(summary["examples"].get(reason, [])[:3])
+            lines.append(
+                f"  {title:<10}{number:,} {unit}{': ' if unit else ''}{reason} ({examples}, ...)"
+                if number > 3
+                else f"  {title:<10}{number:,} {unit}{': ' if unit else ''}{reason} ({examples})"
+            )
+    lines.extend(f"  note      {note}" for note in summary["notes"])
+    return "\n".join(lines)
