@@ -34,6 +34,7 @@ _PREFIXES = (
     ),
     ("general_trunk.head.norm.", "backbone.clip_model.visual.trunk.head.norm."),
     ("general_trunk.head.", "backbone.clip_model.visual.head.mlp."),
+    ("general_trunk.head.projection.", "backbone.clip_model.visual.head.proj."),
     ("general_trunk.logit_scale", "backbone.clip_model.logit_scale"),
     *(
         (f"{ours}.{our_part}", f"{theirs}.{their_part}")

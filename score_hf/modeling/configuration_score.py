@@ -57,6 +57,10 @@ class ScoreConfig(PreTrainedConfig):
         context_text_config: Text tower of the remote-sensing CLIP; needed, and built, only with
             `out_of_vocabulary="context"` (Table 6).
         projection_dim: Width of the general CLIP's embedding space, in which classes are compared.
+        visual_head: How the general CLIP maps pooled trunk features there, after a norm. "mlp": two
+            layers (OpenCLIP's `convnext_large_d` and `_d_320`, the paper's). "linear": one (its
+            other ConvNeXts).
+        visual_head_bias: Whether the last layer of that head has a bias.
         frozen_trunks: Whether the CLIP towers take no gradient and stay in evaluation mode.
         hidden_size: Width of pixel decoder and mask decoder.
         num_queries: Object queries (paper §4.2).
@@ -123,6 +127,8 @@ class ScoreConfig(PreTrainedConfig):
     context_text_config: dict | CLIPTextConfig | None = None
     text_tower: bool = True
     projection_dim: int = 768
+    visual_head: Literal["mlp", "linear"] = "mlp"
+    visual_head_bias: bool = False
     frozen_trunks: bool = True
 
     hidden_size: int = 256

@@ -1,5 +1,7 @@
 """The general CLIP's image side: a ConvNeXt whose raw stages feed everything else."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from transformers import ConvNextConfig
@@ -16,24 +18,39 @@ from .pretrained_score import InitializesEveryModule
 
 
 class ScoreVisualHead(nn.Module):
-    """CLIP's head over pooled trunk features: norm, two layers, embedding space.
+    """CLIP's head over pooled trunk features: norm, one or two layers, embedding space.
 
     Args:
         config: Configuration of the trunk.
         projection_dim: Width of the embedding space.
+        kind: "mlp", two layers with a GELU between, or "linear", one.
+        bias: Whether the last layer has a bias.
     """
 
-    def __init__(self, config: ConvNextConfig, projection_dim: int) -> None:
+    def __init__(
+        self,
+        config: ConvNextConfig,
+        projection_dim: int,
+        kind: Literal["mlp", "linear"] = "mlp",
+        bias: bool = False,
+    ) -> None:
         super().__init__()
         width = config.hidden_sizes[-1]
+        self.kind = kind
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        self.fc1 = nn.Linear(width, 2 * projection_dim)
-        self.act = ACT2FN["gelu"]
-        self.fc2 = nn.Linear(2 * projection_dim, projection_dim, bias=False)
+        if kind == "linear":
+            self.projection = nn.Linear(width, projection_dim, bias=bias)
+        else:
+            self.fc1 = nn.Linear(width, 2 * projection_dim)
+            self.act = ACT2FN["gelu"]
+            self.fc2 = nn.Linear(2 * projection_dim, projection_dim, bias=bias)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Maps (..., trunk width) to (..., projection_dim), not normalised."""
-        return self.fc2(self.act(self.fc1(self.norm(pooled))))
+        normed = self.norm(pooled)
+        if self.kind == "linear":
+            return self.projection(normed)
+        return self.fc2(self.act(self.fc1(normed)))
 
 
 class ScoreGeneralTrunk(InitializesEveryModule, ConvNextPreTrainedModel):
@@ -43,13 +60,21 @@ class ScoreGeneralTrunk(InitializesEveryModule, ConvNextPreTrainedModel):
     `ConvNextModel` refuses sdpa although it holds no attention that would need another kind.
 
     Args:
-        config: Configuration of the trunk.
+        config: Configuration of the trunk; its `layer_norm_eps` is that of all norms.
         projection_dim: Width of the embedding space.
+        head: Kind of the visual head, "mlp" or "linear".
+        head_bias: Whether its last layer has a bias.
     """
 
     _supports_sdpa = True
 
-    def __init__(self, config: ConvNextConfig, projection_dim: int) -> None:
+    def __init__(
+        self,
+        config: ConvNextConfig,
+        projection_dim: int,
+        head: Literal["mlp", "linear"] = "mlp",
+        head_bias: bool = False,
+    ) -> None:
         super().__init__(config)
         self.embeddings = ConvNextEmbeddings(config)
         widths = [config.hidden_sizes[0], *config.hidden_sizes]
@@ -63,7 +88,11 @@ class ScoreGeneralTrunk(InitializesEveryModule, ConvNextPreTrainedModel):
             )
             for i in range(config.num_stages)
         )
-        self.head = ScoreVisualHead(config, projection_dim)
+        # Transformers writes 1e-6 in each of them; OpenCLIP's largest ConvNeXt has 1e-5.
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = config.layer_norm_eps
+        self.head = ScoreVisualHead(config, projection_dim, head, head_bias)
         # Scale of the general CLIP's own similarities.
         self.logit_scale = nn.Parameter(torch.empty(()))
         self.post_init()

@@ -100,7 +100,12 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         self.void_embedding = nn.Embedding(1, config.projection_dim)
 
         towers: Any = config
-        self.general_trunk = ScoreGeneralTrunk(towers.general_config, config.projection_dim)
+        self.general_trunk = ScoreGeneralTrunk(
+            towers.general_config,
+            config.projection_dim,
+            config.visual_head,
+            config.visual_head_bias,
+        )
         if config.text_tower:
             self.text_tower = CLIPTextModelWithProjection(towers.text_config)
         if config.uses_context:

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import ConvNextModel
+from transformers import ConvNextConfig, ConvNextModel
 
 from score_hf.modeling.general_trunk import ScoreGeneralTrunk
 from tests.tiny import tiny_config
@@ -36,6 +36,35 @@ def test_the_head_is_norm_and_two_layers(trunk):
     x = torch.nn.functional.gelu(x @ trunk.head.fc1.weight.T + trunk.head.fc1.bias)
     torch.testing.assert_close(trunk.head(pooled), x @ trunk.head.fc2.weight.T)
     assert trunk.head.fc2.bias is None
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_head_may_be_one_layer(bias):
+    head = ScoreGeneralTrunk(CONFIG, 32, head="linear", head_bias=bias).head
+    pooled = torch.randn(2, 5, 64)
+
+    x = torch.nn.functional.layer_norm(pooled, (64,), head.norm.weight, head.norm.bias, eps=1e-6)
+
+    torch.testing.assert_close(
+        head(pooled), torch.nn.functional.linear(x, head.projection.weight, head.projection.bias)
+    )
+    assert {name for name, _ in head.named_parameters()} == {
+        *("norm.weight", "norm.bias", "projection.weight"),
+        *(["projection.bias"] if bias else []),
+    }
+
+
+def test_the_last_layer_of_two_may_have_a_bias():
+    head = ScoreGeneralTrunk(CONFIG, 32, head_bias=True).head
+    assert head.fc2.bias.shape == (32,)
+
+
+def test_all_norms_have_the_epsilon_of_the_config():
+    trunk = ScoreGeneralTrunk(ConvNextConfig(**{**CONFIG.to_dict(), "layer_norm_eps": 1e-3}), 32)
+    norms = [module for module in trunk.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(norms) == 1 + 3 + 5 + 1
+    assert {norm.eps for norm in norms} == {1e-3}
 
 
 @torch.no_grad()
