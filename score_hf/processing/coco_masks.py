@@ -36,8 +36,11 @@ def encode_mask(mask: torch.Tensor, left: int, top: int, size: tuple[int, int]) 
     """
     height, width = size
     # COCO runs down the columns: a border of zeros above and below ends each run in its column.
-    columns = np.pad(mask.cpu().numpy().T.astype(np.int8), ((0, 0), (1, 1)))
-    column, row = np.nonzero(np.diff(columns, axis=1))
+    rows, across = mask.shape
+    columns = np.zeros((across, rows + 2), dtype=bool)
+    columns[:, 1:-1] = mask.cpu().numpy().T
+    changed = np.flatnonzero(columns[:, 1:] != columns[:, :-1])
+    column, row = np.divmod(changed, rows + 1)
     changes = (left + column) * height + top + row
     # A run to the lower edge goes on in the next column if that one begins at the upper edge.
     joined = np.flatnonzero(changes[1:] == changes[:-1])

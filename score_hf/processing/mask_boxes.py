@@ -20,15 +20,16 @@ def boxes_around(masks: torch.Tensor) -> torch.Tensor:
     """
 
     def first_and_end(occupied: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        occupied = occupied.to(torch.uint8)
         return occupied.argmax(1), occupied.shape[1] - occupied.flip(1).argmax(1)
 
     if masks.numel() == 0:
         return torch.zeros(len(masks), 4, dtype=torch.int64, device=masks.device)
-    left, right = first_and_end(masks.any(1))
-    top, bottom = first_and_end(masks.any(2))
+    # The maximum of bytes is vectorised, `any` of booleans is not: fifty times slower.
+    columns, rows = masks.view(torch.uint8).amax(1), masks.view(torch.uint8).amax(2)
+    left, right = first_and_end(columns)
+    top, bottom = first_and_end(rows)
     boxes = torch.stack([left, top, right, bottom], dim=1)
-    return torch.where(masks.flatten(1).any(1)[:, None], boxes, 0)
+    return torch.where(columns.amax(1, keepdim=True) > 0, boxes, 0)
 
 
 @dataclass(frozen=True)
@@ -150,5 +151,5 @@ class MaskMaker:
             left=columns.start + left,
             top=rows.start + top,
             area=area,
-            quality=float((logits.sigmoid() * mask).sum() / (area + 1e-6)),
+            quality=float(logits.sigmoid().mul_(mask).sum() / (area + 1e-6)),
         )
