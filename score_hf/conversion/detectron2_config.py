@@ -21,6 +21,8 @@ PIXEL_DECODER = "sem_seg_head.pixel_decoder."
 PREDICTOR = "sem_seg_head.predictor."
 # The original's deformable attention always samples so many points a head and level.
 _POINTS = 4
+# First stage of convnext_xxlarge, whose norms have another epsilon.
+_XXLARGE_WIDTH = 384
 # Settings of the yaml file and where our configuration has them.
 _SETTINGS = {
     "MODEL.MASK_FORMER.CLASS_WEIGHT": "class_weight",
@@ -135,6 +137,7 @@ def read_config(
         "text_tower": parts.text_tower,
         "general_config": _read_general(shapes),
         "projection_dim": projection,
+        **_read_visual_head(state),
         # Over a single key the number of heads changes nothing; it must divide the width.
         "context_num_heads": math.gcd(8, projection),
         "global_context": "attention" if parts.global_context else "none",
@@ -209,8 +212,15 @@ def _read_general(shapes: _Shapes) -> dict[str, Any]:
         "num_stages": len(depths),
         "depths": depths,
         "hidden_sizes": widths,
-        "layer_norm_eps": 1e-6,
+        "layer_norm_eps": 1e-5 if widths[:1] == [_XXLARGE_WIDTH] else 1e-6,
     }
+
+
+def _read_visual_head(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    head = f"{GENERAL}visual.head."
+    linear = f"{head}proj.weight" in state
+    last = f"{head}proj.bias" if linear else f"{head}mlp.fc2.bias"
+    return {"visual_head": "linear" if linear else "mlp", "visual_head_bias": last in state}
 
 
 def _read_context(shapes: _Shapes, heads: int | None) -> dict[str, Any]:
