@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from .loading import load_model
 from .modeling.modeling_score import ScoreForInstanceSegmentation
 from .modeling.text_classifier import ScoreClassifier
 from .processing.image_loading import open_image, to_8_bits
+from .processing.image_sizes import height_and_width
 from .processing.predictions import check_count, check_fraction
 from .processing.processing_score import ScoreProcessor
 from .processing.prompts import check_class_names
@@ -209,12 +209,15 @@ class Segmenter:
 
     def _prepare(self, index: int, source: ImageSource) -> "_PreparedImage | SegmentedImage":
         """Reads and resizes one image; what is wrong with it becomes its result."""
-        name, read = f"image {index}", lambda: source
-        if isinstance(source, str | os.PathLike):
-            name, read = os.fspath(source), partial(open_image, source)
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        name, argument = path or f"image {index}", f"`images[{index}]`"
+        processor = self.processor.image_processor
+        limit = processor.size_limit()
         try:
-            image = to_8_bits(read(), f"`images[{index}]`")
-            inputs = self.processor.image_processor(image, return_tensors="pt")
+            opened = source if path is None else open_image(path, limit)
+            limit.check_image(opened, argument)
+            image = to_8_bits(opened, argument)
+            inputs = processor(image, return_tensors="pt")
         except (TypeError, ValueError) as error:
             return SegmentedImage(name, error=str(error))
         return _PreparedImage(name, image, inputs["pixel_values"], inputs["pixel_mask"])
@@ -268,17 +271,6 @@ def segment(
     """
     loading = {key: options.pop(key) for key in ("processor", "device", "dtype") if key in options}
     return list(Segmenter(model, classes, **loading).segment(images, threshold, **options))
-
-
-def height_and_width(image: Image.Image | Tensor) -> tuple[int, int]:
-    """Gives the size of an upright picture, or of a tensor with channels first, last or without."""
-    if isinstance(image, Image.Image):
-        return image.height, image.width
-    if image.ndim == 2:
-        return image.shape[0], image.shape[1]
-    # As Transformers decides: channels come first where both could be.
-    start = 1 if image.shape[0] in (1, 3, 4) else 0
-    return image.shape[start], image.shape[start + 1]
 
 
 def _named_class(name: str, seen: bool | None) -> NamedClass:

@@ -1,5 +1,7 @@
 import json
 import re
+import struct
+import zlib
 from copy import deepcopy
 from pathlib import Path
 
@@ -148,6 +150,38 @@ def test_unreadable_picture_is_told_and_the_rest_written(pictures, tiny_folder, 
     assert [Path(image["file_name"]).name for image in results["failed"]] == ["b.jpg"]
     assert "b.jpg" in done.stderr and "1 of 3 images could not be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def png_that_says_to_have(width: int, height: int) -> bytes:
+    """A file of a few bytes whose decoder would ask for gigabytes."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def test_huge_pictures_are_told_and_the_rest_written(pictures, tmp_path):
+    # Above what the model takes, what Pillow warns of, and what Pillow refuses.
+    for name, side in {"big": 5000, "bomb": 10_000, "larger bomb": 60_000}.items():
+        (pictures / f"{name}.png").write_bytes(png_that_says_to_have(side, side))
+    done = run("segment", pictures, "-o", tmp_path, "--classes", "ship", "--format", "coco")
+    assert done.exit_code == 1
+    results = results_in(tmp_path)
+    assert [Path(image["file_name"]).name for image in results["images"]] == [
+        "a.png",
+        "b.jpg",
+        "c.png",
+    ]
+    assert [Path(image["file_name"]).name for image in results["failed"]] == [
+        "big.png",
+        "bomb.png",
+        "larger bomb.png",
+    ]
+    lines = [line for line in done.stderr.splitlines() if "tiles" in line]
+    assert len(lines) == 3 and "warning" not in done.stderr.lower()
+    assert "is 5000 pixels wide and 5000 high" in lines[0]
 
 
 def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkeypatch):

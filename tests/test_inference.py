@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from score_hf import ScoreForInstanceSegmentation, Segmenter, segment
-from score_hf.inference import NamedClass, height_and_width
+from score_hf.inference import NamedClass
 from score_hf.loading import load_model
 from score_hf.processing.coco_masks import decode_mask
 from tests.tiny import TINY_CLASSES, tiny_config, tiny_processor
@@ -172,20 +172,6 @@ def test_loaded_model_needs_its_processor(tiny_model):
 def test_one_call(tiny_folder):
     results = segment([noise(64, 64)] * 2, ["ship"], tiny_folder, threshold=0, device="cpu")
     assert [result.instances["names"][0] for result in results] == ["ship", "ship"]
-
-
-@pytest.mark.parametrize(
-    "image, size",
-    [
-        (Image.new("L", (5, 3)), (3, 5)),
-        (torch.zeros(3, 5), (3, 5)),
-        (torch.zeros(3, 7, 5), (7, 5)),
-        (torch.zeros(7, 5, 3), (7, 5)),
-        (torch.zeros(1, 5, 3), (5, 3)),
-    ],
-)
-def test_height_and_width(image, size):
-    assert height_and_width(image) == size
 
 
 def test_bfloat16_model(tiny_folder):

@@ -3,6 +3,8 @@
 import base64
 import os
 import urllib.request
+import warnings
+from http.client import HTTPException
 from io import BytesIO
 from typing import Any
 
@@ -10,20 +12,26 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from .image_sizes import SizeLimit
+
 _EXIF_ORIENTATION = 0x0112
 _DOWNLOAD_SECONDS = 60
+_DOWNLOAD_BYTES = 2**29
 _CHANNELS = (1, 3, 4)
 # Modes with colours multiplied by transparency, which little else in Pillow understands.
 _STRAIGHT_ALPHA = {"La": "LA", "RGBa": "RGBA"}
 
 
-def list_images(images: Any, batch_dimensions: int = 4) -> list[Any]:
+def list_images(
+    images: Any, batch_dimensions: int = 4, size_limit: SizeLimit | None = None
+) -> list[Any]:
     """Makes one flat list of images and opens what is a path or an address.
 
     Args:
         images: A PIL image, an array or a tensor, a path, an http(s) address, a `data:image/...`
             string, a batch in one array, or lists of these.
         batch_dimensions: An array with so many dimensions is a batch.
+        size_limit: What images may become; files that are too large are not even decoded.
 
     Returns:
         PIL images, arrays and tensors.
@@ -33,63 +41,102 @@ def list_images(images: Any, batch_dimensions: int = 4) -> list[Any]:
         ValueError: If a file cannot be read as an image.
     """
     if isinstance(images, str | os.PathLike):
-        return [open_image(images)]
+        return [open_image(images, size_limit)]
     if isinstance(images, Image.Image):
         return [images]
     if isinstance(images, np.ndarray | torch.Tensor):
         return list(images) if images.ndim == batch_dimensions else [images]
     if isinstance(images, list | tuple):
-        return [image for item in images for image in list_images(item, batch_dimensions)]
+        listed = (list_images(item, batch_dimensions, size_limit) for item in images)
+        return [image for some in listed for image in some]
     raise TypeError(
         "`images` must be a PIL image, an array, a tensor, a path or an address of an image, or a "
         f"list of these, but got {type(images).__name__}."
     )
 
 
-def open_image(source: str | os.PathLike[str]) -> Image.Image:
+def open_image(source: str | os.PathLike[str], size_limit: SizeLimit | None = None) -> Image.Image:
     """Opens an image file, decoded and turned upright.
 
     Args:
         source: A path, an http(s) address or a `data:image/...;base64,` string.
+        size_limit: What the image may become; a file that is too large is not even decoded.
 
     Returns:
         The image in its own mode; of several frames or pages, the first.
 
     Raises:
-        ValueError: If there is no such file, or it is not a complete image, or it has more pixels
-            than Pillow accepts (twice `PIL.Image.MAX_IMAGE_PIXELS`).
+        ValueError: If there is no such file, it is not a complete image, or it says to have more
+            pixels than the limit or than Pillow finds safe (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
     location = os.fspath(source)
     name = f"`images` has {location[:200]!r}, which"
-    stream: Any = location
+    stream = _stream(location, name)
+    try:
+        with warnings.catch_warnings():
+            # Refused below, in a sentence.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream)
+    except Image.DecompressionBombError as error:
+        raise ValueError(_too_large(name)) from error
+    # Decoders of damaged files raise whatever they stumble over.
+    except Exception as error:
+        raise ValueError(_not_decodable(name, error)) from error
+    with image:
+        safe = Image.MAX_IMAGE_PIXELS
+        if safe is not None and image.width * image.height > safe:
+            raise ValueError(_too_large(name))
+        if size_limit is not None:
+            size_limit.check(image.height, image.width, name)
+        try:
+            return _upright(image)
+        except Exception as error:
+            raise ValueError(_not_decodable(name, error)) from error
+
+
+def _stream(location: str, name: str) -> Any:
+    """Gives what Pillow can open: the path of a file, or the bytes of an address."""
     if location.startswith(("http://", "https://")):
         try:
             request = urllib.request.Request(location, headers={"User-Agent": "score_hf"})
             with urllib.request.urlopen(request, timeout=_DOWNLOAD_SECONDS) as response:
-                stream = BytesIO(response.read())
-        except OSError as error:
+                received = response.read(_DOWNLOAD_BYTES + 1)
+        except (OSError, ValueError, HTTPException) as error:
             raise ValueError(f"{name} cannot be downloaded ({error}).") from error
+        if len(received) > _DOWNLOAD_BYTES:
+            raise ValueError(
+                f"{name} sends more than {_DOWNLOAD_BYTES >> 20} MiB; download it and cut it into "
+                "tiles."
+            )
     elif location.startswith("data:image/"):
         try:
-            stream = BytesIO(base64.b64decode(location.partition(",")[2], validate=True))
+            received = base64.b64decode(location.partition(",")[2], validate=True)
         except ValueError as error:
             raise ValueError(f"{name} is not valid base64 ({error}).") from error
-    elif not os.path.isfile(location):
-        raise ValueError(f"{name} is no file; give the path or http(s) address of an image.")
-    try:
-        with Image.open(stream) as image:
-            return _upright(image)
-    # Decoders of damaged files raise whatever they stumble over.
-    except Exception as error:
-        raise ValueError(_not_decodable(name, error)) from error
+    else:
+        if not os.path.isfile(location):
+            raise ValueError(f"{name} is no file; give the path or http(s) address of an image.")
+        try:
+            with open(location, "rb") as file:
+                received = file.read(1)
+        except OSError as error:
+            raise ValueError(f"{name} cannot be read ({error.strerror}).") from error
+        if received:
+            return location
+    if not received:
+        raise ValueError(f"{name} is empty: it holds no byte; give a complete image file.")
+    return BytesIO(received)
+
+
+def _too_large(name: str) -> str:
+    return (
+        f"{name} is too large to open at once: it has more than the {Image.MAX_IMAGE_PIXELS:,} "
+        "pixels of `PIL.Image.MAX_IMAGE_PIXELS`; cut it into tiles, or raise that limit if you "
+        "trust the file."
+    )
 
 
 def _not_decodable(name: str, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return (
-            f"{name} is too large to open at once ({error}); cut it into tiles, or raise "
-            "`PIL.Image.MAX_IMAGE_PIXELS` if you trust the file."
-        )
     return f"{name} cannot be decoded ({error}); give a complete image file that Pillow reads."
 
 

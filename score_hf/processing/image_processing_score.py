@@ -1,6 +1,5 @@
 """Image processor of SCORE: pictures in, instances and maps out."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from typing_extensions import Unpack
 
 from .annotations import Objects, read_objects
 from .image_loading import list_images, read_pixels
+from .image_sizes import SizeLimit, fitted_size, padded_size
 from .post_processing import ScorePostProcessing
 from .predictions import check_count
 
@@ -36,36 +36,16 @@ class ScoreImageProcessorKwargs(ImagesKwargs, total=False):
         do_reduce_labels: Whether id 0 of `segmentation_maps` is background and class ids count
             from 1; then `ignore_index` must be set.
         max_detections: How many (query, class) pairs, the best, post-processing considers.
+        max_pixels: Most pixels of an image, resized and padded, that the network is given at once.
+            At the default, 4096 x 4096, the bundled three million weights take 6 GB of memory and
+            a minute or two on two CPU cores; a model of the paper's size takes three times that.
     """
 
     size_divisor: int
     ignore_index: int | None
     do_reduce_labels: bool
     max_detections: int
-
-
-def resized_size(
-    height: int, width: int, shortest_edge: int, longest_edge: int | None
-) -> tuple[int, int]:
-    """Size of the resized image, by detectron2's rule that the original was evaluated with.
-
-    Transformers' own helper truncates where detectron2 rounds, and so differs by a pixel.
-
-    Args:
-        height: Height of the image.
-        width: Width of the image.
-        shortest_edge: The short side is brought to this,
-        longest_edge: unless the long side would exceed this: then the long side is.
-
-    Returns:
-        Height and width, at least 1.
-    """
-    scale = shortest_edge / min(height, width)
-    new_height, new_width = scale * height, scale * width
-    longest = max(new_height, new_width)
-    if longest_edge is not None and longest > longest_edge:
-        new_height, new_width = (side * longest_edge / longest for side in (new_height, new_width))
-    return max(1, math.floor(new_height + 0.5)), max(1, math.floor(new_width + 0.5))
+    max_pixels: int
 
 
 class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
@@ -95,6 +75,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
     ignore_index = None
     do_reduce_labels = False
     max_detections = 300
+    max_pixels = 4096 * 4096
 
     def __init__(self, **kwargs: Unpack[ScoreImageProcessorKwargs]) -> None:
         super().__init__(**kwargs)  # type: ignore[misc]
@@ -130,7 +111,8 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
 
         Raises:
             TypeError: If an argument is of the wrong kind.
-            ValueError: If an image cannot be read or holds no colours, or objects do not fit it.
+            ValueError: If an image cannot be read, is larger than `max_pixels` or holds no
+                colours, or objects do not fit it.
         """
         return super().preprocess(
             images, segmentation_maps, instance_id_to_semantic_id, annotations, **kwargs
@@ -155,14 +137,39 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         )
         return self._preprocess(prepared, objects=objects, **kwargs)
 
+    def size_limit(self, **options: Any) -> SizeLimit:
+        """Tells how large images may be; large files are refused by it before they are decoded.
+
+        Args:
+            **options: Those of a call, if they differ from the processor's own.
+
+        Returns:
+            The limit.
+
+        Raises:
+            ValueError: If `max_pixels` or `size_divisor` is no positive integer.
+        """
+        do_resize, size, divisor, max_pixels = (
+            options.get(name, getattr(self, name))
+            for name in ("do_resize", "size", "size_divisor", "max_pixels")
+        )
+        return SizeLimit(
+            check_count(max_pixels, "max_pixels"),
+            size if do_resize else None,
+            check_count(divisor, "size_divisor"),
+        )
+
     def _read_images(self, images: ImageInput, **kwargs: Any) -> list[torch.Tensor]:
-        listed = list_images(images)
+        limit = self.size_limit(**kwargs)
+        listed = list_images(images, size_limit=limit)
         if not listed:
             raise ValueError("`images` is empty; give at least one image.")
-        return [
-            self.process_image(image, name=f"`images[{index}]`", **kwargs)
-            for index, image in enumerate(listed)
-        ]
+        prepared = []
+        for index, image in enumerate(listed):
+            name = f"`images[{index}]`"
+            limit.check_image(image, name)
+            prepared.append(self.process_image(image, name=name, **kwargs))
+        return prepared
 
     def process_image(
         self,
@@ -192,6 +199,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         do_pad: bool,
         pad_size: SizeDict | None,
         size_divisor: int,
+        max_pixels: int,
         do_center_crop: bool | None,
         return_tensors: str | TensorType | None,
         **kwargs: Any,
@@ -218,13 +226,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
             )
         sizes = [(image.shape[-2], image.shape[-1]) for image in pixels]
         if do_pad:
-            if pad_size is None:
-                divisor = check_count(size_divisor, "size_divisor")
-                height, width = (max(sides) for sides in zip(*sizes, strict=True))
-                pad_size = SizeDict(
-                    height=math.ceil(height / divisor) * divisor,
-                    width=math.ceil(width / divisor) * divisor,
-                )
+            pad_size = self._common_size(sizes, pad_size, size_divisor, max_pixels)
             padded, pixel_mask = self.pad(pixels, pad_size=pad_size, return_mask=True)
         else:
             padded, pixel_mask = pixels, [torch.ones(size, dtype=torch.int64) for size in sizes]
@@ -239,6 +241,24 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
             features["mask_labels"] = [masks for masks, _ in labels]
             features["class_labels"] = [classes for _, classes in labels]
         return features
+
+    @staticmethod
+    def _common_size(
+        sizes: list[tuple[int, int]], pad_size: SizeDict | None, divisor: int, max_pixels: int
+    ) -> SizeDict:
+        """Finds the size that all images of a batch are padded to."""
+        if pad_size is not None:
+            height, width = pad_size.height or 0, pad_size.width or 0
+        else:
+            rows, columns = zip(*sizes, strict=True)
+            height, width = padded_size(max(rows), max(columns), divisor)
+        if height * width > max_pixels:
+            raise ValueError(
+                f"`images` are padded to a common height and width of {height} and {width}, more "
+                f"pixels than `max_pixels` = {max_pixels}; give images of very different shape "
+                "one at a time, or a smaller `pad_size`."
+            )
+        return SizeDict(height=height, width=width)
 
     @staticmethod
     def _fit_objects(
@@ -280,19 +300,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
         Returns:
             The resized image, of the same dtype.
         """
-        height, width = image.shape[-2:]
-        if size.shortest_edge:
-            new_size = resized_size(height, width, size.shortest_edge, size.longest_edge)
-        elif size.height and size.width:
-            new_size = (size.height, size.width)
-        elif size.max_height and size.max_width:
-            scale = min(size.max_height / height, size.max_width / width)
-            new_size = (max(1, int(height * scale)), max(1, int(width * scale)))
-        else:
-            raise ValueError(
-                "`size` must have `shortest_edge` and perhaps `longest_edge`, or `height` and "
-                f"`width`, or `max_height` and `max_width`, but got {dict(size)}."
-            )
+        new_size = fitted_size(image.shape[-2], image.shape[-1], size)
         if resample is None:
             resample = PILImageResampling.BILINEAR
         by_pillow = image.dtype == torch.uint8 and image.device.type == "cpu"

@@ -5,7 +5,7 @@ import re
 import torch
 
 from score_hf import ScoreConfig, ScoreImageProcessor
-from score_hf.processing.image_processing_score import resized_size
+from score_hf.processing.image_sizes import resized_size
 
 from .golden import Entries, GoldenSet
 from .report import Report

@@ -1,7 +1,9 @@
 import base64
+import errno
 import http.server
 import io
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from score_hf.processing.image_loading import (
     read_pixels,
     to_8_bits,
 )
+from score_hf.processing.image_sizes import SizeLimit
 
 
 def drawn(height=10, width=16):
@@ -101,8 +104,6 @@ def damaged(path, change):
         raw = raw[: len(raw) // 2]
     elif change == "corrupt":
         raw[len(raw) // 2] ^= 0xFF
-    elif change == "empty":
-        raw = bytearray()
     else:
         raw = bytearray(b"not an image")
     bad = path.with_name(f"{change}.png")
@@ -110,7 +111,7 @@ def damaged(path, change):
     return bad
 
 
-@pytest.mark.parametrize("change", ["truncated", "corrupt", "empty", "text"])
+@pytest.mark.parametrize("change", ["truncated", "corrupt", "text"])
 def test_damaged_files_are_named(picture, change):
     bad = damaged(picture, change)
     with pytest.raises(ValueError, match=rf"`images` has .*{change}\.png.* cannot be decoded"):
@@ -125,9 +126,46 @@ def test_an_image_that_is_damaged_further_on_is_named(picture):
         to_8_bits(image, "`images[2]`")
 
 
-def test_absurdly_large_files_are_refused(picture, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)
-    with pytest.raises(ValueError, match=r"picture\.png.* too large .*tiles"):
+def test_empty_files_are_called_so(tmp_path):
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    for source in (empty, "data:image/png;base64,"):
+        with pytest.raises(ValueError, match=r"`images` has .*(empty|base64).*, which is empty"):
+            open_image(source)
+
+
+@pytest.mark.parametrize("most", [159, 70])
+def test_absurdly_large_files_are_refused_undecoded(picture, monkeypatch, most):
+    # Pillow itself warns of more than this many pixels, and refuses more than twice as many.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it was decoded"))
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(ValueError, match=rf"picture\.png.* too large .* {most} pixels .*tiles"),
+    ):
+        warnings.simplefilter("error")
+        open_image(picture)
+
+
+def test_the_limit_of_pillow_can_be_lifted(picture, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert open_image(picture).size == (16, 10)
+
+
+def test_files_larger_than_the_network_takes_are_refused_undecoded(picture, monkeypatch):
+    limit = SizeLimit(max_pixels=1024, size=None, divisor=32)
+    assert open_image(picture, limit).size == (16, 10)
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it was decoded"))
+    with pytest.raises(ValueError, match=r"`images` has .*picture\.png', which is 16 pixels wide"):
+        list_images([[picture]], size_limit=SizeLimit(max_pixels=1023, size=None, divisor=32))
+
+
+def test_a_file_that_may_not_be_read_is_named(picture, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(ValueError, match=r"picture\.png', which cannot be read \(Permission den"):
         open_image(picture)
 
 

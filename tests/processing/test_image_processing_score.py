@@ -6,7 +6,6 @@ from torchvision.transforms.v2 import InterpolationMode
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, SizeDict
 
 from score_hf import ScoreImageProcessor
-from score_hf.processing.image_processing_score import resized_size
 
 
 def processor(**options):
@@ -20,23 +19,6 @@ def noise(height, width, channels=3, seed=0):
 
 def pixels_of(image, **options):
     return processor()(image, return_tensors="pt", **options).pixel_values[0]
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((400, 300), (683, 512)),
-        ((1999, 1001), (800, 401)),
-        ((512, 801), (511, 800)),
-        ((1, 5000), (1, 800)),
-    ],
-)
-def test_resized_sizes(size, expected):
-    assert resized_size(*size, shortest_edge=512, longest_edge=800) == expected
-
-
-def test_a_long_side_without_limit():
-    assert resized_size(10, 1000, shortest_edge=20, longest_edge=None) == (20, 2000)
 
 
 def test_defaults_are_those_of_the_original():
@@ -161,6 +143,8 @@ def test_padding_can_be_set_or_left_out():
     ("options", "message"),
     [
         ({"size_divisor": 0}, "`size_divisor`"),
+        ({"max_pixels": 0}, "`max_pixels` must be a positive integer, but got 0"),
+        ({"pad_size": {"height": 5000, "width": 5000}}, "a smaller `pad_size`"),
         ({"size": {"longest_edge": 50}}, "`size`"),
         ({"do_center_crop": True, "crop_size": 20}, "`do_center_crop`"),
     ],
@@ -168,6 +152,36 @@ def test_padding_can_be_set_or_left_out():
 def test_options_that_make_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
         pixels_of(noise(40, 50), **options)
+
+
+def test_images_larger_than_the_network_takes_at_once_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "large.png"
+    Image.fromarray(noise(40, 50)).save(path)
+    options = {"do_resize": False, "max_pixels": 64 * 32}
+    with pytest.raises(ValueError, match=r"`images\[1\]` is 50 .* `max_pixels` = 2048; cut"):
+        processor()([noise(30, 50), noise(40, 50)], **options)
+
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it was decoded"))
+    with pytest.raises(ValueError, match=r"`images` has .*large\.png', which is 50 .* 40 high"):
+        processor()(path, **options)
+    with Image.open(path) as image, pytest.raises(ValueError, match=r"`images\[0\]` is 50"):
+        processor()(image, **options)
+
+
+def test_the_limit_holds_for_resized_images(tmp_path):
+    large = processor(max_pixels=64 * 64)
+    assert large(noise(400, 500), return_tensors="pt").pixel_values.shape == (1, 3, 32, 64)
+    with pytest.raises(ValueError, match="128 x 64"):
+        large(noise(400, 500), size={"height": 64, "width": 100})
+
+
+def test_very_different_images_are_not_padded_together():
+    images = [noise(32, 160), noise(160, 32)]
+    options = {"do_resize": False, "max_pixels": 160 * 160 - 1}
+    for image in images:
+        processor()(image, **options)
+    with pytest.raises(ValueError, match="common height and width of 160 and 160, more pixels"):
+        processor()(images, **options)
 
 
 def test_no_images_are_refused():
@@ -214,8 +228,8 @@ def test_segmentation_maps_say_the_same_as_annotations():
 
 
 def test_saving_and_loading(tmp_path):
-    saved = processor(max_detections=7, ignore_index=255)
+    saved = processor(max_detections=7, ignore_index=255, max_pixels=10_000)
     saved.save_pretrained(tmp_path)
     loaded = ScoreImageProcessor.from_pretrained(tmp_path)
     assert loaded.to_dict() == saved.to_dict()
-    assert loaded.max_detections == 7
+    assert (loaded.max_detections, loaded.max_pixels) == (7, 10_000)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from score_hf import ScoreImageProcessor, ScoreProcessor
-from score_hf.processing.image_processing_score import resized_size
+from score_hf.processing.image_sizes import resized_size
 from score_hf.processing.prompts import TEMPLATES, build_prompts, find_seen_classes
 
 GOLDENS = Path(__file__).parents[2].parent / "shared" / "parity" / "A"
