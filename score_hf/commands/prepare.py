@@ -45,3 +45,26 @@ def prepare_drawn(
     prepare_splits(
         lambda name: read_drawn(name, images, size), [split], split, output, images_per_shard
     )
+
+
+@prepare.command("coco")
+def prepare_coco(
+    images: Annotated[Path, typer.Option(help="Folder of the pictures.", show_default=False)],
+    annotations: Annotated[Path, typer.Option(help="The json file.", show_default=False)],
+    output: Output,
+    split: Annotated[str, typer.Option(help="What the split will be called.")] = "train",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the set. Without it: that of the folder.")
+    ] = None,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """Your own data: pictures and a COCO json file with polygons or run lengths."""
+    from ..data.coco import read_coco
+
+    prepare_splits(
+        lambda wanted: read_coco(images, annotations, wanted, name=name),
+        [split],
+        split,
+        output,
+        images_per_shard,
+    )
