@@ -1,16 +1,21 @@
 """Checkpoints of the original SCORE and of FC-CLIP become models of this project.
 
-FC-CLIP (Yu et al., NeurIPS 2023) is SCORE without its context: what it computes is our baseline,
-`region_context="none"` and `global_context="none"`, with three differences in what surrounds the
-network. It writes names into its own prompts and lowers no letters; it evaluates images at a short
-side of 800; and with ResNets, which are not converted, it leaves masks without a pixel at the last
-stage to the in-vocabulary scores alone. In its evaluation of panoptic data it also drops instances
-of stuff and merges the stuff segments of a class; here the caller says so with
-`label_ids_to_fuse`.
+FC-CLIP (Yu et al., NeurIPS 2023) is SCORE without its context: its network computes what our
+baseline does, `region_context="none"` and `global_context="none"`, from the pooling in masks to the
+ensemble. What surrounds the network differs:
+
+- It writes names into 14 prompts of its own, and keeps their capitals, `_` and `-`. COCO's names
+  have none of these.
+- It was evaluated at a short side of 800, with 100 instances an image.
+- On panoptic data it drops instances of stuff, keeps segments of any score, and merges the stuff
+  segments of a class; here the caller says so (`label_ids_to_fuse`, `threshold`).
+- With its ResNets, which are not converted, it leaves masks that have no pixel at the last stage to
+  the in-vocabulary scores alone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,8 +27,9 @@ from ..modeling.configuration_score import ScoreConfig
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.image_processing_score import ScoreImageProcessor
 from ..processing.processing_score import ScoreProcessor
+from .checkpoint_files import read_tensors
 from .detectron2_config import AttentionHeads, CheckpointParts, find_parts, read_config
-from .detectron2_extras import OriginalExtras
+from .detectron2_extras import OriginalExtras, list_some
 from .detectron2_recipe import Detectron2Recipe
 from .original_keys import from_original, to_original
 from .training_vocabularies import (
@@ -61,6 +67,31 @@ class ConvertedCheckpoint:
     processor: ScoreProcessor
     extras: OriginalExtras
     notes: tuple[str, ...]
+
+
+def read_checkpoint(files: Sequence[Path]) -> dict[str, Tensor]:
+    """Reads a checkpoint that lies in one file or several.
+
+    Args:
+        files: The files, for example the weights and a token embedding that is kept apart.
+
+    Returns:
+        Tensors under the original's names.
+
+    Raises:
+        ValueError: If a file cannot be read, or two hold the same tensor.
+    """
+    state: dict[str, Tensor] = {}
+    for file in files:
+        tensors = read_tensors(file)
+        twice = [name for name in tensors if name in state]
+        if twice:
+            raise ValueError(
+                f"The files of one checkpoint must complete each other, but {file} holds "
+                f"{list_some(twice)} once more."
+            )
+        state |= tensors
+    return state
 
 
 def convert_checkpoint(
@@ -106,7 +137,7 @@ def convert_checkpoint(
         model=model.eval(),
         processor=processor,
         extras=OriginalExtras.of(state, left_out),
-        notes=tuple(_notes(kind, config, tokenizer, recipe, seen, left_out)),
+        notes=tuple(_notes(kind, config, tokenizer, recipe, seen)),
     )
 
 
@@ -124,7 +155,7 @@ def _check_fit(
     if missing:
         names = [name for name in to_original(missing) if name not in state]
         raise ValueError(
-            f"`checkpoint` is not complete: {_some(names)} of a model of its dimensions missing."
+            f"`checkpoint` is not complete: {list_some(names)} of a model of its dimensions missing."
         )
     for name, place in places.items():
         if name in ours and ours[name].shape != place.shape:
@@ -222,7 +253,6 @@ def _notes(
     tokenizer: CLIPTokenizer,
     recipe: Detectron2Recipe | None,
     seen: tuple[str, ...] | None,
-    left_out: list[str],
 ) -> list[str]:
     notes = []
     text: Any = config.text_config
@@ -254,14 +284,8 @@ def _notes(
         )
     if kind == "FC-CLIP" and seen == COCO_THINGS + COCO_STUFF:
         notes.append(
-            f"Of COCO's classes those from {len(COCO_THINGS)} on are stuff: panoptic maps as "
-            f"FC-CLIP's need `label_ids_to_fuse=range({len(COCO_THINGS)}, {len(seen)})`."
+            f"Of COCO's classes those from {len(COCO_THINGS)} on are stuff: for panoptic maps as "
+            "FC-CLIP's give `post_process_panoptic_segmentation` "
+            f"`label_ids_to_fuse=range({len(COCO_THINGS)}, {len(seen)})` and `threshold=0.0`."
         )
-    if left_out:
-        notes.append(f"The model has no use for {_some(left_out)}.")
     return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

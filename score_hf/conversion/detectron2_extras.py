@@ -66,3 +66,9 @@ class OriginalExtras:
         """Gives a tensor the type in which it came, where that loses nothing."""
         restored = tensor.to(self.types.get(name, tensor.dtype))
         return restored if torch.equal(restored.to(tensor.dtype), tensor) else tensor
+
+
+def list_some(names: Sequence[str]) -> str:
+    """Lists the first names, and how many more there are."""
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

@@ -1,0 +1,94 @@
+"""The part of `score-hf convert` that reads and writes checkpoints of detectron2."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .terminal import complain
+
+if TYPE_CHECKING:
+    from ..conversion.detectron2_config import AttentionHeads
+
+
+def convert_detectron2(
+    files: Sequence[Path],
+    output: Path,
+    config_file: Path | None = None,
+    heads: "AttentionHeads | None" = None,
+    seen_classes: str | None = None,
+    classes: Sequence[str] | None = None,
+    text_tower: bool = True,
+    dtype: str = "float32",
+    keep_unused: bool = True,
+    overwrite: bool = False,
+) -> None:
+    """Makes a model's folder of a checkpoint of SCORE or FC-CLIP, and says what became of it.
+
+    Args:
+        files: The checkpoint; several files make up one.
+        output: The folder.
+        config_file: The yaml file of the training.
+        heads: Numbers of attention heads that do not follow the rule.
+        seen_classes: Classes of the training as a person types them; None finds them.
+        classes: Classes to store with the model.
+        text_tower: Whether the model keeps its text tower; if not, it needs `classes`.
+        dtype: Type of the weights.
+        keep_unused: Whether what the model has no place for is kept beside it.
+        overwrite: Whether a model's folder may be replaced.
+
+    Raises:
+        OSError: If the folder cannot be written.
+        ValueError: If something about the checkpoint or the options is wrong.
+    """
+    from ..conversion.clip_tokenizer import clip_tokenizer
+    from ..conversion.detectron2_card import describe_checkpoint
+    from ..conversion.detectron2_checkpoint import convert_checkpoint, read_checkpoint
+    from ..conversion.detectron2_extras import EXTRAS_FILE, list_some
+    from ..conversion.detectron2_recipe import read_recipe
+    from ..conversion.model_folder import store_classes, write_model_folder
+    from ..conversion.staging import check_output, staged
+    from ..processing.prompts import parse_class_names
+
+    check_output(output, overwrite)
+    seen = None if seen_classes is None else parse_class_names(seen_classes)
+    recipe = None if config_file is None else read_recipe(config_file)
+    state = read_checkpoint(files)
+    converted = convert_checkpoint(state, clip_tokenizer(), heads, recipe, seen)
+    if classes is not None:
+        store_classes(converted.model, converted.processor, list(classes), text_tower)
+    facts = describe_checkpoint(converted, files, recipe)
+    with staged(output, overwrite) as folder:
+        write_model_folder(folder, converted.model, converted.processor, facts, dtype=dtype)
+        if keep_unused:
+            converted.extras.save(folder)
+    for note in converted.notes:
+        complain(note)
+    if unused := list(converted.extras.tensors):
+        fate = f"kept in {EXTRAS_FILE} for the way back" if keep_unused else "left out"
+        complain(f"The model has no place for {list_some(unused)}: {fate}.")
+    seen_now = converted.processor.seen_classes
+    count = "unknown" if seen_now is None else str(len(seen_now))
+    typer.echo(f"{converted.kind} checkpoint of {len(state)} tensors, trained on {count} classes")
+    typer.echo(f"written to {output}")
+
+
+def export_detectron2(folder: Path, output: Path, overwrite: bool = False) -> None:
+    """Writes a model's folder as a checkpoint of the original, and says what became of it.
+
+    Args:
+        folder: The model's folder.
+        output: A .pth or .safetensors file, or a folder for model_final.pth.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        OSError: If it cannot be written.
+        ValueError: If the folder holds no model, or the file exists.
+    """
+    from ..conversion.detectron2_export import export_checkpoint
+
+    written = export_checkpoint(folder, output, overwrite)
+    for note in written.notes:
+        complain(note)
+    typer.echo(f"{written.tensors} tensors under the original's names written to {written.path}")
