@@ -93,6 +93,9 @@ class Segmenter:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "float32",
     ) -> None:
+        if classes is not None:
+            # Loading can take minutes; a slip in the names is told before.
+            classes = check_class_names(classes)
         if isinstance(model, str | os.PathLike):
             self.model, loaded_processor = load_model(model, device, dtype)
             self.processor = processor or loaded_processor
@@ -131,7 +134,7 @@ class Segmenter:
         if not config.stored_synonyms:
             raise ValueError(
                 "`classes` must name what to look for, got none, and the model stores no "
-                "vocabulary of its own."
+                "vocabulary of its own; on the command line they are `--classes`."
             )
         stored: Any = self.model.stored_seen_classes
         seen, labels = stored.tolist(), config.id2label

@@ -110,11 +110,35 @@ def test_classes_file_and_chosen_format(pictures, tiny_folder, tmp_path):
     ]
 
 
+def test_a_forgotten_name_is_told_and_the_rest_understood(pictures, tiny_folder, tmp_path):
+    given = (pictures / "a.png", "--model", tiny_folder, "-o", tmp_path)
+    done = run("segment", *given, "--classes", "ship,,harbor,")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("score-hf: warning: `--classes` has 1 empty name ")
+    assert [one["name"] for one in results_in(tmp_path)["categories"]] == ["ship", "harbor"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_classes_file_of_any_editor(pictures, tiny_folder, tmp_path, encoding):
+    names = tmp_path / "names.txt"
+    names.write_bytes("château d'eau,\r\n\r\n船\r\n".encode(encoding))
+    given = (pictures / "a.png", "--model", tiny_folder, "-o", tmp_path)
+    done = run("segment", *given, "--classes-file", names)
+    assert done.exit_code == 0 and done.stderr == ""
+    categories = results_in(tmp_path)["categories"]
+    assert [one["name"] for one in categories] == ["château d'eau", "船"]
+
+
 def test_sample_pictures(tiny_folder, tmp_path):
     done = run("segment", "--sample", "--model", tiny_folder, "-o", tmp_path)
     assert done.exit_code == 0, done.stderr
     assert len(results_in(tmp_path)["images"]) == 2
     assert len(list(tmp_path.glob("*_instances.png"))) == 2
+
+
+def test_samples_come_without_a_note_that_the_model_is_a_demonstration(tmp_path):
+    done = run("segment", "--sample", "--classes", "plane", "-o", tmp_path)
+    assert done.exit_code == 0 and done.stderr == ""
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(pictures, tiny_folder, tmp_path):
@@ -181,6 +205,7 @@ def test_huge_pictures_are_told_and_the_rest_written(pictures, tmp_path):
     ]
     lines = [line for line in done.stderr.splitlines() if "tiles" in line]
     assert len(lines) == 3 and "warning" not in done.stderr.lower()
+    assert done.stderr.count("score-tiny is a demonstration") == 1
     assert "is 5000 pixels wide and 5000 high" in lines[0]
 
 
@@ -209,7 +234,9 @@ def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkey
         (["{pictures}", "--format", "png,gif"], "`--format` must be of png, coco, got 'png,gif'"),
         (["{pictures}", "--format", ","], "`--format` must be of png, coco"),
         (["{pictures}", "--classes", "a", "--classes-file", "b"], "Give `--classes` or"),
-        (["{pictures}", "--classes", " ,; "], "must name at least one class"),
+        (["{pictures}", "--classes", ""], "`--classes` must name at least one class, but got ''"),
+        (["{pictures}", "--classes", " ,; "], "`--classes` must name at least one class"),
+        (["{pictures}", "--classes-file", "{latin}"], r"`--classes-file` must be in UTF-8.*byte 2"),
         (["{pictures}", "--classes", "ship, Ship"], "holds 'ship' twice"),
         (["{pictures}", "--classes-file", "nowhere.txt"], "`--classes-file` .* 'nowhere.txt'"),
         (["{pictures}", "--model", "nowhere"], "`model` must be a folder, .* 'nowhere'"),
@@ -220,7 +247,8 @@ def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkey
 )
 def test_mistakes_are_told_in_one_sentence(arguments, message, pictures, tiny_folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    places = {"pictures": pictures, "empty": tmp_path / "empty"}
+    (tmp_path / "latin.txt").write_bytes("château".encode("latin-1"))
+    places = {"pictures": pictures, "empty": tmp_path / "empty", "latin": tmp_path / "latin.txt"}
     given = [argument.format(**places) for argument in arguments]
     if "--model" not in given:
         given += ["--model", tiny_folder]

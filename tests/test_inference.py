@@ -55,6 +55,12 @@ def test_no_classes_and_none_stored():
         Segmenter(model, processor=tiny_processor())
 
 
+def test_a_slip_in_the_names_is_told_before_anything_is_loaded():
+    for classes, error in (([], ValueError), (["ship", ""], ValueError), ("", TypeError)):
+        with pytest.raises(error, match="`classes"):
+            Segmenter("nobody/nothing", classes)
+
+
 def test_result_is_that_of_model_and_processor_by_hand(segmenter, tiny_model):
     picture = noise(60, 90)
     (result,) = segmenter.segment(picture, threshold=0)

@@ -73,7 +73,7 @@ def segment(
         names = _read_classes(classes, classes_file)
     quiet_transformers()
     from .. import __version__
-    from ..bundled import DEFAULT_MODEL
+    from ..bundled import DEFAULT_MODEL, bundled_model
     from ..inference import Segmenter
     from ..processing.predictions import check_fraction
     from ..results import CocoResults
@@ -85,6 +85,11 @@ def segment(
         output_dir.mkdir(parents=True, exist_ok=True)
         info = {"version": __version__, "model": model, "threshold": threshold}
         results = CocoResults(segmenter.classes, info)
+    if images and segmenter.model.name_or_path == str(bundled_model()):
+        complain(
+            f"note: {DEFAULT_MODEL} is a demonstration, trained on drawn scenes only; it is not "
+            "fit for real imagery."
+        )
     _print(_vocabulary_table(segmenter.classes))
     with plain_messages(FAILURE):
         interrupted = _segment_all(segmenter, pictures, threshold, formats, output_dir, results)
@@ -117,13 +122,21 @@ def _read_classes(classes: str | None, classes_file: Path | None) -> list[str] |
     from ..processing.prompts import parse_class_names
 
     if classes is not None:
-        return parse_class_names(classes)
+        return parse_class_names(classes, "--classes")
     assert classes_file is not None
     if not classes_file.is_file():
         raise ValueError(
             f"`--classes-file` must be a text file, but there is no {str(classes_file)!r}."
         )
-    return parse_class_names(classes_file.read_text(encoding="utf-8"))
+    try:
+        # Some editors of Windows begin a file with a mark that is no part of the first name.
+        text = classes_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`--classes-file` must be in UTF-8, but {str(classes_file)!r} is not ({error.reason} "
+            f"at byte {error.start}); save it with that encoding."
+        ) from error
+    return parse_class_names(text, "--classes-file")
 
 
 def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -154,8 +155,21 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         """Loads a model; see Transformers.
 
         Loading makes new parameters: they are frozen again here, and leave the file's memory.
+
+        Raises:
+            OSError: If there is no such model.
         """
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        try:
+            loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        except OSError as error:
+            name = str(pretrained_model_name_or_path)
+            if Path(name).is_dir():
+                raise
+            raise OSError(
+                f"`pretrained_model_name_or_path` is {name!r}, which is no folder here and cannot "
+                "be had from the Hugging Face hub; give a folder that `save_pretrained` wrote or "
+                f"an id such as 'owner/name' ({' '.join(str(error).split())})."
+            ) from error
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model._freeze_trunks()
         align_in_memory(model)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -78,7 +79,8 @@ def _read(outputs: Any, name: str) -> Any:
 def _as_sizes(sizes: Any) -> list[tuple[int, int]]:
     if isinstance(sizes, torch.Tensor):
         sizes = sizes.tolist()
-    return [(int(height), int(width)) for height, width in sizes]
+    # Not `int`, which would cut off what follows the point.
+    return [(index(height), index(width)) for height, width in sizes]
 
 
 def _check_target_sizes(target_sizes: Any, batch_size: int) -> list[tuple[int, int]]:
@@ -86,7 +88,8 @@ def _check_target_sizes(target_sizes: Any, batch_size: int) -> list[tuple[int, i
         sizes = _as_sizes(target_sizes)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`target_sizes` must hold (height, width) of each image, but got {target_sizes!r}."
+            "`target_sizes` must hold two whole numbers, (height, width), for each image, but got "
+            f"{target_sizes!r:.200}."
         ) from error
     if len(sizes) != batch_size:
         raise ValueError(

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from huggingface_hub.errors import HFValidationError
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import ImageInput
 from transformers.processing_utils import ProcessingKwargs, ProcessorMixin
@@ -19,6 +20,7 @@ from .prompts import (
     check_class_names,
     check_templates,
     find_seen_classes,
+    shortened,
 )
 
 # CLIP's text towers have so many positions; the end token is one of them.
@@ -197,11 +199,32 @@ class ScoreProcessor(ProcessorMixin, ScorePostProcessing):
         }
         for name, length in too_long.items():
             warnings.warn(
-                f"The class {name!r} makes a prompt of {length} tokens; only the first {limit} are "
-                "read, so give it a shorter name.",
+                f"The class {shortened(name)!r} makes a prompt of {length} tokens; only the first "
+                f"{limit} are read, so give it a shorter name.",
                 stacklevel=2,
             )
         return self.tokenizer(prompts, **options)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Loads a processor; see [`ProcessorMixin.from_pretrained`].
+
+        Raises:
+            OSError: If there is no such processor.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        except (OSError, HFValidationError) as error:
+            name = str(pretrained_model_name_or_path)
+            if os.path.isdir(name):
+                raise
+            raise OSError(
+                f"`pretrained_model_name_or_path` is {name!r}, which is no folder here and cannot "
+                "be had from the Hugging Face hub; give a folder that `save_pretrained` wrote or "
+                f"an id such as 'owner/name' ({' '.join(str(error).split())})."
+            ) from error
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any

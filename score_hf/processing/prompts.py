@@ -1,6 +1,7 @@
 """Class names to the sentences that the text tower reads (paper §3.2)."""
 
 import re
+import warnings
 from collections.abc import Collection, Sequence
 
 # 18 templates in the original's order: the source varies fastest, the article slowest.
@@ -12,14 +13,17 @@ TEMPLATES = tuple(
 )
 
 
-def parse_class_names(text: str) -> list[str]:
+def parse_class_names(text: str, argument: str = "text") -> list[str]:
     """Reads class names as a person types them.
 
-    Commas, semicolons and line breaks separate classes, `|` separates synonyms of one class.
-    Pieces that are blank are skipped.
+    Commas, semicolons and line breaks separate classes, `|` separates synonyms of one class. A
+    separator may end a line, and lines may be blank; where a name is missing between separators,
+    a warning says so and the rest is read. In a list of names, by contrast, an empty one is an
+    error: see [`check_class_names`].
 
     Args:
         text: For example `"ship, harbor; storage tank | oil tank"`.
+        argument: What the caller calls it; named in errors and warnings.
 
     Returns:
         One item a class, its synonyms separated by commas, as [`ScoreProcessor`] takes it:
@@ -31,20 +35,34 @@ def parse_class_names(text: str) -> list[str]:
     """
     if not isinstance(text, str):
         raise TypeError(
-            f"`text` must be one string of class names, but got {type(text).__name__}; "
+            f"`{argument}` must be one string of class names, but got {type(text).__name__}; "
             "a list of names needs no parsing."
         )
-    classes = []
-    for piece in re.split(r"[,;\r\n]", text):
-        synonyms = [synonym.strip() for synonym in piece.split("|") if synonym.strip()]
-        if synonyms:
-            classes.append(", ".join(synonyms))
+    classes, missing = [], 0
+    for line in filter(str.strip, text.splitlines()):
+        for piece in re.split("[,;]", line.rstrip(",; \t")):
+            names = [name.strip() for name in piece.split("|")]
+            synonyms = [name for name in names if name]
+            missing += len(names) - len(synonyms)
+            if synonyms:
+                classes.append(", ".join(synonyms))
     if not classes:
         raise ValueError(
-            f"`text` must name at least one class, but got {text!r}; "
+            f"`{argument}` must name at least one class, but got {shortened(text)!r}; "
             'write for example "ship, storage tank | oil tank".'
         )
+    if missing:
+        warnings.warn(
+            f"`{argument}` has {missing} empty name{'s' * (missing > 1)} between separators, which "
+            f"{'are' if missing > 1 else 'is'} ignored: {shortened(text)!r}.",
+            stacklevel=2,
+        )
     return classes
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """Cuts off what is too long to repeat in a message."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def split_synonyms(name: str) -> list[str]:
@@ -78,10 +96,15 @@ def check_class_names(classes: Sequence[str], argument: str = "classes") -> list
         TypeError: If it is not a list of strings.
         ValueError: If it is empty, or a name is blank or stands for two classes.
     """
+    if isinstance(classes, str) and not classes.strip(" ,;|\t\r\n"):
+        raise TypeError(
+            f"`{argument}` must be a list with one name a class, but got the blank string "
+            f'{shortened(classes)!r}; write for example ["ship", "harbor"].'
+        )
     if isinstance(classes, str):
         raise TypeError(
-            f"`{argument}` must be a list with one name a class, but got the string {classes!r}; "
-            f"wrap it as [{classes!r}], or split it with `parse_class_names`."
+            f"`{argument}` must be a list with one name a class, but got the string "
+            f"{shortened(classes)!r}; wrap it in a list, or split it with `parse_class_names`."
         )
     if not isinstance(classes, Collection):
         raise TypeError(

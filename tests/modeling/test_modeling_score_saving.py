@@ -219,3 +219,18 @@ def test_auto_classes_load_it(tmp_path, model, auto):
     loaded = auto.from_pretrained(tmp_path)
     assert type(loaded) is ScoreForInstanceSegmentation
     assert_same(loaded, model)
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "nowhere"])
+def test_an_unknown_folder_is_named(name, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    message = f"`pretrained_model_name_or_path` is '{name}', which is no folder here"
+    with pytest.raises(OSError, match=message) as told:
+        ScoreForInstanceSegmentation.from_pretrained(name)
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_without_weights_is_told_as_by_transformers(tmp_path):
+    tiny_config().save_pretrained(tmp_path)
+    with pytest.raises(OSError, match=r"no file named model\.safetensors"):
+        ScoreForInstanceSegmentation.from_pretrained(tmp_path)

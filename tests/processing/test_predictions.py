@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import interpolate
@@ -76,12 +77,19 @@ def test_no_queries_make_no_masks():
         ({}, [(1, 0), (1, 1)], "`target_sizes`.*positive"),
         ({}, [1, 2], "`target_sizes`"),
         ({}, 5, "`target_sizes`"),
+        ({}, [(20.0, 30.7), (1, 1)], r"`target_sizes` must hold two whole .* \[\(20.0, 30.7\), "),
+        ({}, torch.ones(2, 2), "`target_sizes` must hold two whole numbers"),
         ({}, [(1, 2, 3), (1, 2, 3)], "`target_sizes`"),
     ],
 )
 def test_outputs_that_do_not_go_together(change, target_sizes, message):
     with pytest.raises(ValueError, match=message):
         split_outputs({**outputs(), **change}, target_sizes)
+
+
+@pytest.mark.parametrize("sizes", [torch.tensor([[20, 30], [1, 1]]), np.array([[20, 30], [1, 1]])])
+def test_target_sizes_may_be_arrays(sizes):
+    assert split_outputs(outputs(), sizes)[0].target_size == (20, 30)
 
 
 def test_numbers_out_of_range():

@@ -136,7 +136,7 @@ def test_bad_calls_are_named(processor, arguments, error, message):
 
 
 def test_a_long_name_is_cut_off_with_a_warning(processor):
-    with pytest.warns(UserWarning, match="class 'xxxx.*only the first 77") as caught:
+    with pytest.warns(UserWarning, match="class 'x{59}…' makes.*only the first 77") as caught:
         features = processor.tokenize_classes(["ship", "x" * 100])
     assert len(caught) == 1
     assert features["input_ids"].shape[1] == 77
@@ -160,6 +160,15 @@ def test_saving_and_loading(tmp_path, processor):
     arguments = {"images": picture(), "classes": ["ship"], "return_tensors": "pt"}
     for name, value in processor(**arguments).items():
         assert torch.equal(loaded(**arguments)[name], value)
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "nowhere"])
+def test_an_unknown_folder_is_named(name, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    message = f"`pretrained_model_name_or_path` is '{name}', which is no folder here"
+    with pytest.raises(OSError, match=message) as told:
+        ScoreProcessor.from_pretrained(name)
+    assert "\n" not in str(told.value)
 
 
 def test_post_processing_is_that_of_the_image_processor(processor):

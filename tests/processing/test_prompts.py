@@ -19,11 +19,25 @@ from score_hf.processing.prompts import (
             ["ship", "harbor", "storage tank, oil tank"],
         ),
         ("ship\nharbor\r\nplane", ["ship", "harbor", "plane"]),
-        (" Ship ,, ;\n| harbor |", ["Ship", "harbor"]),
+        (" Ship ,, ;\n\n  \n harbor,\n", ["Ship", "harbor"]),
     ],
 )
 def test_typed_class_names_are_parsed(text, classes):
     assert parse_class_names(text) == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "classes", "missing"),
+    [
+        ("ship,,harbor", ["ship", "harbor"], "1 empty name between separators, which is"),
+        (",ship", ["ship"], "1 empty name "),
+        ("ship; ;\n| harbor |", ["ship", "harbor"], "2 empty names between separators, which are"),
+    ],
+)
+def test_missing_names_are_told(text, classes, missing):
+    with pytest.warns(UserWarning, match=rf"`--classes` has {missing}.*: 'ship|'") as told:
+        assert parse_class_names(text, "--classes") == classes
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
@@ -32,6 +46,8 @@ def test_typed_class_names_are_parsed(text, classes):
 def test_text_without_classes_is_refused(text, error):
     with pytest.raises(error, match="`text`"):
         parse_class_names(text)
+    with pytest.raises(error, match="`--classes` must"):
+        parse_class_names(text, "--classes")
 
 
 def test_names_are_cleaned_and_blanks_around_synonyms_stripped():
@@ -72,6 +88,12 @@ def test_a_class_is_seen_if_any_synonym_is():
     ("classes", "error", "message"),
     [
         ("ship", TypeError, r"string 'ship'; wrap it"),
+        (
+            "",
+            TypeError,
+            "`classes` must be a list .* blank string ''; write for",
+        ),
+        (" ,", TypeError, "blank string ' ,'"),
         (None, TypeError, "NoneType"),
         (5, TypeError, "int"),
         ([], ValueError, "empty"),
