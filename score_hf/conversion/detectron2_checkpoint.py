@@ -155,7 +155,8 @@ def _check_fit(
     if missing:
         names = [name for name in to_original(missing) if name not in state]
         raise ValueError(
-            f"`checkpoint` is not complete: {list_some(names)} of a model of its dimensions missing."
+            f"`checkpoint` is not complete: for a model of its dimensions {list_some(names)} "
+            "should be there."
         )
     for name, place in places.items():
         if name in ours and ours[name].shape != place.shape:
