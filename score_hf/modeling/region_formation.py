@@ -78,13 +78,17 @@ class ScoreRegionFormation(nn.Module):
             (batch, queries, rows, columns): weights in [0, 1], or a boolean region.
         """
         if self.kind == "clamp":
-            dilated = self._dilate_between(mask_logits, SMALLEST_KERNEL + self._clamped_delta())
-            return _soft_region(dilated, grid) if self.training else _hard_region(dilated, grid)
-        if self.kind == "learned" and self.training and self._still_learning():
+            sizes, shares = self._sizes_around_delta()
+            soft = self.training
+        elif self.kind == "learned" and self.training and self._still_learning():
             self.calls.add_(1)
-            return _soft_region(self._dilate_softly(mask_logits), grid)
-        size = self.fixed_size if self.kind == "fixed" else self._chosen_size()
-        return _hard_region(dilate(mask_logits.detach(), size), grid)
+            sizes, shares, soft = self.sizes, self._gumbel_shares(), True
+        else:
+            size = self.fixed_size if self.kind == "fixed" else self._chosen_size()
+            sizes, shares, soft = (size,), mask_logits.new_ones(1), False
+        if soft:
+            return (10 * (dilate_to_grid(mask_logits, sizes, shares, grid) - 0.5)).sigmoid()
+        return dilate_to_grid(mask_logits.detach(), sizes, shares, grid) > 0
 
     def draw_gumbel(self) -> Tensor:
         """Draws standard Gumbel noise, one number a kernel, for one call."""
@@ -103,32 +107,23 @@ class ScoreRegionFormation(nn.Module):
                 self.chosen.fill_(chosen)
         return self.sizes[chosen]
 
-    def _dilate_softly(self, mask_logits: Tensor) -> Tensor:
+    def _gumbel_shares(self) -> Tensor:
+        """Noisy shares of the kernels, (sizes,)."""
         seed = None if self._noise_seed is None else self._noise_seed + int(self.calls)
-        with drawn_from(seed, mask_logits.device):
+        with drawn_from(seed, self.kernel_logits.device):
             noise = self.draw_gumbel()
-        noisy = (self.kernel_logits + noise) / self.temperature
-        shares = noisy.softmax(dim=0).to(mask_logits.dtype)
-        parts = [
-            share * dilate(mask_logits, size)
-            for share, size in zip(shares, self.sizes, strict=True)
-        ]
-        return torch.stack(parts).sum(dim=0)
+        return ((self.kernel_logits + noise) / self.temperature).softmax(dim=0)
 
-    def _clamped_delta(self) -> Tensor:
-        return self.delta.clamp(0, LARGEST_KERNEL - SMALLEST_KERNEL)
-
-    def _dilate_between(self, mask_logits: Tensor, size: Tensor) -> Tensor:
-        """Dilates by a kernel of any size, so that the size has a gradient.
+    def _sizes_around_delta(self) -> tuple[tuple[int, ...], Tensor]:
+        """Odd sizes and their shares, which have a gradient to delta.
 
         The paper does not say how a real k becomes a kernel: here the dilations by the odd sizes
         below and above are mixed in proportion.
         """
-        dilated = torch.zeros_like(mask_logits)
-        for odd in range(SMALLEST_KERNEL, LARGEST_KERNEL + 1, 2):
-            share = (1 - (size - odd).abs() / 2).clamp(min=0).to(mask_logits.dtype)
-            dilated = dilated + share * dilate(mask_logits, odd)
-        return dilated
+        sizes = tuple(range(SMALLEST_KERNEL, LARGEST_KERNEL + 1, 2))
+        size = SMALLEST_KERNEL + self.delta.clamp(0, LARGEST_KERNEL - SMALLEST_KERNEL)
+        distance = (size - torch.tensor(sizes, device=self.delta.device)).abs()
+        return sizes, (1 - distance / 2).clamp(min=0)
 
 
 def dilate(mask_logits: Tensor, size: int) -> Tensor:
@@ -147,13 +142,53 @@ def dilate(mask_logits: Tensor, size: int) -> Tensor:
     return nn.functional.max_pool2d(columns, (1, size), stride=1, padding=(0, pad))
 
 
-def _to_grid(dilated: Tensor, grid: tuple[int, int]) -> Tensor:
-    return nn.functional.interpolate(dilated, size=grid, mode="bilinear", align_corners=False)
+def dilate_to_grid(
+    mask_logits: Tensor, sizes: tuple[int, ...], shares: Tensor, grid: tuple[int, int]
+) -> Tensor:
+    """Dilates by several sizes, mixes the results and resizes the mixture bilinearly.
+
+    A dilated mask is only read where the resize reads it, which is a few rows and columns for
+    each cell: the maxima are taken there alone. The readable form is `dilate`, mixed, and
+    `interpolate`.
+
+    Args:
+        mask_logits: (batch, queries, h, w).
+        sizes: Odd sides of the neighbourhoods, in pixels.
+        shares: (sizes,), how much each size counts.
+        grid: Rows and columns of the result.
+
+    Returns:
+        (batch, queries, rows, columns).
+    """
+    height, width = mask_logits.shape[-2:]
+    row_places, row_weights = _read_by_resize(height, grid[0], mask_logits)
+    column_places, column_weights = _read_by_resize(width, grid[1], mask_logits)
+    mixed = mask_logits.new_zeros(())
+    for size, share in zip(sizes, shares.to(mask_logits.dtype).unbind(), strict=True):
+        # (..., h, w) -> (..., rows x 2, w) -> (..., columns x 2, rows x 2)
+        maxima = _maxima_of_rows(mask_logits, row_places, size)
+        maxima = _maxima_of_rows(maxima.transpose(-2, -1).contiguous(), column_places, size)
+        mixed = mixed + share * maxima
+    columns = (mixed.unflatten(-2, (-1, 2)) * column_weights[:, :, None]).sum(dim=-2)
+    return (columns.unflatten(-1, (-1, 2)) * row_weights).sum(dim=-1).transpose(-2, -1)
 
 
-def _soft_region(dilated: Tensor, grid: tuple[int, int]) -> Tensor:
-    return (10 * (_to_grid(dilated, grid) - 0.5)).sigmoid()
+def _read_by_resize(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The two places that each cell of a bilinear resize reads, and their weights: (cells, 2)."""
+    centres = torch.arange(cells, device=like.device) + 0.5
+    source = (centres * (length / cells) - 0.5).clamp(min=0)
+    lower = source.long().clamp(max=length - 1)
+    upper_weight = source - lower
+    places = torch.stack((lower, (lower + 1).clamp(max=length - 1)), dim=1)
+    return places, torch.stack((1 - upper_weight, upper_weight), dim=1).to(like.dtype)
 
 
-def _hard_region(dilated: Tensor, grid: tuple[int, int]) -> Tensor:
-    return _to_grid(dilated.detach(), grid) > 0
+def _maxima_of_rows(maps: Tensor, places: Tensor, size: int) -> Tensor:
+    """Maxima over the `size` rows around each place: (..., h, w) -> (..., places, w)."""
+    places, last = places.flatten(), maps.shape[-2] - 1
+    maxima = maps.index_select(-2, places)
+    for offset in range(1, size // 2 + 1):
+        # A row beyond the border is replaced by the border, which belongs to the window as well.
+        for moved in ((places - offset).clamp(min=0), (places + offset).clamp(max=last)):
+            maxima = torch.maximum(maxima, maps.index_select(-2, moved))
+    return maxima

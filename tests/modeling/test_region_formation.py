@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
-from score_hf.modeling.region_formation import ScoreRegionFormation, dilate
+from score_hf.modeling.region_formation import ScoreRegionFormation, dilate, dilate_to_grid
 from tests.tiny import tiny_config
 
 
@@ -24,6 +25,23 @@ def test_dilation_takes_the_maximum_of_the_neighbourhood(size):
             columns = slice(max(0, column - reach), column + reach + 1)
             expected = logits[..., rows, columns].flatten(2).amax(2)
             assert torch.equal(dilated[..., row, column], expected)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (13, 40), (128, 96), (1, 9), (5, 1)])
+@pytest.mark.parametrize("grid", [(16, 16), (7, 7), (1, 3), (50, 37)])
+def test_dilating_where_the_grid_reads_equals_dilating_everywhere(shape, grid):
+    torch.manual_seed(0)
+    sizes, shares = (3, 7, 13), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).requires_grad_()
+    logits = torch.randn(2, 3, *shape, dtype=torch.float64, requires_grad=True)
+    mixed = sum(s * dilate(logits, k) for s, k in zip(shares, sizes, strict=True))
+    expected = nn.functional.interpolate(mixed, grid, mode="bilinear", align_corners=False)
+    found = dilate_to_grid(logits, sizes, shares, grid)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(expected)
+    gradients = [
+        torch.autograd.grad((weights * one).sum(), (logits, shares)) for one in (found, expected)
+    ]
+    torch.testing.assert_close(*gradients)
 
 
 def test_evaluation_forms_hard_regions_and_ends_nothing():

@@ -47,9 +47,8 @@ class Recorder:
         self._input(model.general_trunk.head, "pooled")
         self._output(model.general_trunk.head, "embed")
         # Functions, not modules: what they are given.
-        self._argument(modeling_score, "class_logits", 1, "rows")
-        self._argument(region_formation, "_to_grid", 0, "expanded_mask")
-        self._argument(region_formation, "dilate", 1, "kernel_size")
+        self._call(modeling_score, "class_logits", lambda *given: {"rows": given[1]})
+        self._call(region_formation, "dilate_to_grid", self._dilate)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -114,11 +113,24 @@ class Recorder:
 
         self._stack.callback(module.register_forward_pre_hook(keep).remove)
 
-    def _argument(self, owner: Any, function: str, position: int, name: str) -> None:
+    def _call(self, owner: Any, function: str, look: Callable[..., dict[str, Any]]) -> None:
+        """Keeps what `look` makes of the arguments that a function is called with."""
         original: Callable[..., Any] = getattr(owner, function)
 
         def keep(*arguments: Any) -> Any:
-            self._lists[name].append(arguments[position])
+            for name, value in look(*arguments).items():
+                self._lists[name].append(value)
             return original(*arguments)
 
         self._stack.enter_context(patch.object(owner, function, keep))
+
+    @staticmethod
+    def _dilate(
+        mask_logits: Tensor, sizes: tuple[int, ...], shares: Tensor, _grid: Any
+    ) -> dict[str, Any]:
+        """The dilated mask at full size, which the network itself does not make."""
+        dilated = [
+            share * region_formation.dilate(mask_logits, size)
+            for size, share in zip(sizes, shares, strict=True)
+        ]
+        return {"expanded_mask": sum(dilated), "kernel_size": sizes[-1]}
