@@ -1,0 +1,320 @@
+"""Recipes: everything that determines a training, in one small file."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from ..modeling.configuration_score import ScoreConfig
+from .strict_fields import make_strictly, nearest
+
+_RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Where the training starts.
+
+    Args:
+        init_from: A folder, bundled model or hub id, whose configuration and processor are taken
+            and whose weights are, as far as they fit; "tiny": the small architecture of
+            `score-tiny`, random throughout.
+        config: Fields of the configuration that are to differ; see [`ScoreConfig`].
+    """
+
+    init_from: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = {one.name for one in dataclasses.fields(ScoreConfig)}
+        for name in self.config:
+            if name not in known:
+                raise ValueError(
+                    f"`recipe.model.config` has no field {name!r}; {nearest(name, known)}"
+                )
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe:
+    """Large-scale jitter, as detectron2 does it.
+
+    Args:
+        crop_size: Side of the training pictures in pixels.
+        scale: The picture is resized to fit a square of `crop_size` times a number between these.
+        flip: Probability of a horizontal flip.
+    """
+
+    crop_size: int = 512
+    scale: tuple[float, float] = (0.1, 2.0)
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        _demand(self.crop_size > 0, "data.augmentation.crop_size", "positive", self.crop_size)
+        low, high = self.scale
+        _demand(0 < low <= high, "data.augmentation.scale", "positive and rising", list(self.scale))
+        _demand(0 <= self.flip <= 1, "data.augmentation.flip", "between 0 and 1", self.flip)
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What is trained on.
+
+    Args:
+        dataset: A folder that `score-hf prepare` wrote or a hub id; "drawn": scenes drawn on the
+            fly, each seen once.
+        split: Which part of it.
+        streaming: Whether to read it in order while training instead of unpacking it first.
+        shuffle_buffer: Of how many rows a stream draws the next one.
+        skip_empty: Whether images without objects are left out, as in the original.
+        damaged_images: What an image that cannot be read does: "stop" the training, or be
+            replaced by another of the set and named in the log.
+        augmentation: None: pictures as they are.
+        workers: Processes that prepare batches, for each process of the training; 0: none.
+        class_names: What the text tower reads for a class, by its name in the set; commas
+            separate synonyms. Classes that are not here go by their names.
+        drawn_size: Side of drawn scenes in pixels. Every fourth batch holds a quarter of the
+            scenes at twice the side.
+    """
+
+    dataset: str | None = None
+    split: str = "train"
+    streaming: bool = False
+    shuffle_buffer: int = 1000
+    skip_empty: bool = True
+    damaged_images: Literal["stop", "skip"] = "stop"
+    augmentation: AugmentationRecipe | None = field(default_factory=AugmentationRecipe)
+    workers: int = 4
+    class_names: dict[str, str] = field(default_factory=dict)
+    drawn_size: int = 256
+
+    def __post_init__(self) -> None:
+        _demand(self.workers >= 0, "data.workers", "0 or more", self.workers)
+        if self.streaming and self.damaged_images == "skip":
+            raise ValueError(
+                "`recipe.data.damaged_images` must be 'stop' with `streaming`: a stream cannot "
+                "give another image instead."
+            )
+
+
+@dataclass(frozen=True)
+class PromptRecipe:
+    """How classes are named while the text tower learns; a frozen one always reads everything.
+
+    Args:
+        one_synonym: Whether each step draws one of a class's synonyms instead of taking all.
+        templates: How many of the processor's templates each step draws; None: all.
+    """
+
+    one_synonym: bool = False
+    templates: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.templates is not None:
+            _demand(self.templates > 0, "prompts.templates", "positive", self.templates)
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    """AdamW with a clipped gradient.
+
+    Args:
+        learning_rate: At its highest.
+        weight_decay: Of all parameters but those of norms and embeddings.
+        decay_vectors: Whether biases and other vectors decay, as in the original.
+        betas: Decay of the two running means.
+        epsilon: Added to the denominator.
+        largest_gradient_norm: The norm of the whole gradient is clipped to this.
+    """
+
+    learning_rate: float = 1.25e-5
+    weight_decay: float = 0.05
+    decay_vectors: bool = True
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    largest_gradient_norm: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "largest_gradient_norm"):
+            _demand(getattr(self, name) > 0, f"optimizer.{name}", "positive", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class ScheduleRecipe:
+    """How the learning rate changes.
+
+    Args:
+        kind: "steps": falls at `milestones`. "cosine": falls along half a cosine to 0.
+        warmup_steps: Optimiser steps of a linear rise at the start.
+        milestones: Shares of the training after which the rate is multiplied by `factor`.
+        factor: That factor.
+    """
+
+    kind: Literal["steps", "cosine"] = "steps"
+    warmup_steps: int = 0
+    milestones: tuple[float, ...] = (0.9, 0.95)
+    factor: float = 0.1
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """What is measured during the training; the model with the best figure is kept.
+
+    Args:
+        dataset: A folder that `score-hf prepare` wrote or a hub id.
+        split: Which part of it.
+        every: Optimiser steps between evaluations; there is one at the end as well.
+        metric: Which figure is to be high.
+        class_names: Names to ask for, as in `data`.
+    """
+
+    dataset: str
+    split: str = "val"
+    every: int = 50_000
+    metric: str = "AP"
+    class_names: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _demand(self.every > 0, "evaluation.every", "positive", self.every)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training.
+
+    Args:
+        steps: Optimiser steps (the paper's iterations).
+        batch_size: Images of one optimiser step, over all processes and accumulated passes.
+        accumulation: Passes one after another that make up a step in each process.
+        seed: Of everything random.
+        mixed_precision: "no", "bf16", or the original's "fp16", which needs a GPU.
+        gradient_checkpointing: Whether layers are computed again in the backward pass to save
+            memory.
+        compile: Whether trunks and decoders are compiled by `torch.compile`.
+        ema_decay: Decay of a running mean of the weights, which is then measured and kept; None:
+            the weights themselves are.
+        region_text_weight: Weight of a loss that teaches free trunks to agree on objects, as
+            CLIP's pretraining has taught the frozen ones.
+        log_every: Steps between rows of the log.
+        checkpoint_every: Steps between checkpoints, from which a training is resumed.
+        trackers: Names that Accelerate knows, such as tensorboard, trackio and wandb.
+        model: Where the training starts.
+        data: What is trained on.
+        prompts: How classes are named.
+        optimizer: AdamW.
+        schedule: Of the learning rate.
+        evaluation: During the training; None: none.
+    """
+
+    steps: int
+    batch_size: int = 2
+    accumulation: int = 1
+    seed: int = 42
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    ema_decay: float | None = None
+    region_text_weight: float = 0.0
+    log_every: int = 20
+    checkpoint_every: int = 5000
+    trackers: tuple[str, ...] = ("tensorboard",)
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    prompts: PromptRecipe = field(default_factory=PromptRecipe)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
+    evaluation: EvaluationRecipe | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every"):
+            _demand(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        if self.ema_decay is not None:
+            _demand(0 < self.ema_decay < 1, "ema_decay", "between 0 and 1", self.ema_decay)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values, as YAML writes them."""
+        return _plain(dataclasses.asdict(self))
+
+
+def recipe_names() -> list[str]:
+    """Lists the recipes that come with the package."""
+    return sorted(path.stem for path in _RECIPES.glob("*.yaml"))
+
+
+def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe and what it is based on.
+
+    A recipe with `base: isaid` (a name of the package, or a file beside it) states only what
+    differs: mappings are merged, everything else is replaced.
+
+    Args:
+        source: The name of a recipe of the package, or a YAML file.
+        changes: Further differences, such as "optimizer.learning_rate=1e-4"; values are YAML.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: If there is no such recipe, or something in it is unknown or not valid.
+    """
+    values = _read_values(source, Path.cwd())
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not path:
+            raise ValueError(f"A change must be of the form `name=value`, but got {change!r}.")
+        value = yaml.safe_load(text)
+        for name in reversed(path.split(".")):
+            value = {name: value}
+        values = _merge(values, value)
+    return make_strictly(Recipe, values, "recipe")
+
+
+def _read_values(source: str | Path, folder: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
+    path = _find(source, folder)
+    if path in chain:
+        raise ValueError(f"The recipe {path.name!r} is based on itself.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {reason}.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"The recipe {str(path)!r} must be a list of `name: value`.")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return _merge(_read_values(str(base), path.parent, (*chain, path)), values)
+
+
+def _find(source: str | Path, folder: Path) -> Path:
+    path = folder / source
+    if path.is_file():
+        return path.resolve()
+    if str(source) in recipe_names():
+        return _RECIPES / f"{source}.yaml"
+    raise ValueError(
+        f"There is no recipe {str(source)!r}: give a YAML file or one of "
+        f"{', '.join(recipe_names())}."
+    )
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        known = merged.get(name)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merge(known, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def _demand(holds: bool, name: str, what: str, value: Any) -> None:
+    if not holds:
+        raise ValueError(f"`recipe.{name}` must be {what}, but is {value!r}.")

@@ -1,0 +1,93 @@
+"""The model that a training starts with, and its vocabulary."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..conversion.initialization import init_from
+from ..conversion.model_folder import store_classes
+from ..loading import load_model
+from ..modeling.configuration_score import ScoreConfig
+from ..modeling.modeling_score import ScoreForInstanceSegmentation
+from ..processing.processing_score import ScoreProcessor
+from ..processing.prompts import check_class_names, split_synonyms
+from . import tiny_architecture
+from .recipe import ModelRecipe
+
+
+def start_model(
+    recipe: ModelRecipe, say: Callable[[str], None]
+) -> tuple[ScoreForInstanceSegmentation, ScoreProcessor]:
+    """Makes the model and its processor.
+
+    Args:
+        recipe: Where it starts.
+        say: Told what was taken over and what stays random.
+
+    Returns:
+        The model in training mode on the CPU, and the processor.
+
+    Raises:
+        ValueError: If the recipe does not say where to start, or there is no such model.
+    """
+    if recipe.init_from is None:
+        raise ValueError(
+            "`recipe.model.init_from` must name the model to start from (or give `--init-from`): a "
+            "folder of `score-hf convert`, a bundled model or a hub id."
+        )
+    if recipe.init_from == "tiny":
+        processor = tiny_architecture.tiny_processor()
+        config = tiny_architecture.tiny_config(processor.tokenizer)
+        return ScoreForInstanceSegmentation(_changed(config, recipe.config)).train(), processor
+    source, processor = load_model(recipe.init_from, device="cpu")
+    config = _changed(source.config, {**recipe.config, "stored_synonyms": 0, "text_tower": True})
+    model = ScoreForInstanceSegmentation(config)
+    for line in init_from(model, source.state_dict()).lines():
+        say(line)
+    return model.train(), processor
+
+
+def _changed(config: ScoreConfig, changes: Mapping[str, Any]) -> ScoreConfig:
+    values = copy.deepcopy(config).to_dict()
+    for name in ("id2label", "label2id"):
+        values.pop(name, None)
+    return ScoreConfig.from_dict({**values, **changes})
+
+
+def name_classes(names: Sequence[str], changes: Mapping[str, str], argument: str) -> list[str]:
+    """Says what the text tower reads for each class of a set.
+
+    Args:
+        names: The classes as the set names them.
+        changes: What is read instead, by those names.
+        argument: What the recipe calls the changes; named in the errors.
+
+    Returns:
+        One item a class, a comma inside separates synonyms.
+
+    Raises:
+        ValueError: If there is no class of that name, or a name stands for two classes.
+    """
+    unknown = [name for name in changes if name not in names]
+    if unknown:
+        raise ValueError(
+            f"`{argument}` has {unknown[0]!r}, but the classes are {', '.join(names)}."
+        )
+    return check_class_names([changes.get(name, name) for name in names], argument)
+
+
+def start_vocabulary(
+    model: ScoreForInstanceSegmentation, processor: ScoreProcessor, classes: list[str]
+) -> None:
+    """Gives model and processor the training vocabulary.
+
+    It becomes the model's stored vocabulary: with a frozen text tower it is so encoded once, for
+    the training as for whoever uses the model afterwards.
+
+    Args:
+        model: The model, which is changed.
+        processor: The processor, which is changed.
+        classes: One item a class, a comma inside separates synonyms.
+    """
+    processor.seen_classes = classes
+    store_classes(model, processor, [", ".join(split_synonyms(name)) for name in classes])
