@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from ..processing.coco_masks import decode_mask
 from . import categories
 from .folders import check_root, check_split
 from .label_images import IMAGE_DAMAGED, Pair, read_pair, size_of, value_table
 from .records import IGNORED, Dropped, ImageRecord, Kind, ObjectRecord, SourceSplit
+from .run_lengths import area_of
 from .samrs_folders import annotations_of, folder_of, scan, stems_of
 from .samrs_pickle import read_objects
 
@@ -191,7 +191,7 @@ def _object_of(
         return OTHER_MASK_SIZE
     segmentation = {"size": mask_size, "counts": counts}
     try:
-        is_empty = not decode_mask(segmentation, size, "mask").any()
+        area = area_of(counts, *size)
     except ValueError:
         return MASK_DAMAGED
-    return EMPTY_MASK if is_empty else ObjectRecord(class_names[label], segmentation)
+    return ObjectRecord(class_names[label], segmentation) if area else EMPTY_MASK
