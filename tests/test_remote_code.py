@@ -1,9 +1,7 @@
 """A saved folder brings its code along, for processes that do not have the package."""
 
 import ast
-import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from transformers import pipeline
 
 import score_hf
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
+from tests.isolated import run_isolated
 from tests.tiny import make_inputs, tiny_config, tiny_processor
 
 COPIED = [
@@ -32,14 +31,6 @@ SUBTASKS = ("instance", "semantic", "panoptic")
 ISOLATED = """
 import pickle
 import sys
-
-sys.modules["score_hf"] = None  # As good as not installed.
-try:
-    import score_hf
-except ImportError:
-    pass
-else:
-    sys.exit("score_hf can be imported")
 
 import torch
 from PIL import Image
@@ -134,16 +125,7 @@ def isolated(tmp_path_factory, tiny_folder, picture):
     place = tmp_path_factory.mktemp("isolated")
     picture.save(place / "picture.png")
     code = f"CLASSES = {CLASSES}\nSUBTASKS = {SUBTASKS}\n{ISOLATED}"
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", code, tiny_folder, "results"],
-        cwd=place,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(place / "cache")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_isolated(code, place, tiny_folder, "results")
     return pickle.loads((place / "results").read_bytes()), place / "again"
 
 

@@ -174,17 +174,21 @@ def _plain_errors(repo_id: str) -> Iterator[None]:
     """Says in one sentence what the Hub or the way to it did not like."""
     try:
         yield
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status == 401:
-            reason = "it does not accept your token: run `hf auth login` again"
-        elif status == 403:
-            reason = "your token may not write there: use one with write access to it"
-        else:
-            reason = f"it answered {status} ({error.server_message or error})"
-        raise OSError(f"The Hub did not take {repo_id!r}: {reason}.") from error
     except (HTTPError, RuntimeError) as error:
+        # What goes wrong while a large file is sent comes wrapped.
+        wrapped = isinstance(error, RuntimeError) and isinstance(error.__cause__, HTTPError)
+        cause = error.__cause__ if wrapped else error
+        if not isinstance(cause, HfHubHTTPError):
+            raise OSError(
+                f"The upload to {repo_id!r} broke off ({cause or type(cause).__name__}): run the "
+                "same command again, and it goes on where it stopped."
+            ) from error
+        status = cause.response.status_code
+        reasons = {
+            401: "it does not accept your token: run `hf auth login` again",
+            403: "your token may not write there: use one with write access to it",
+        }
+        answer = f"it answered {status} ({cause.server_message or cause})"
         raise OSError(
-            f"The upload to {repo_id!r} broke off ({error or type(error).__name__}): run the same "
-            "command again, and it goes on where it stopped."
+            f"The Hub did not take {repo_id!r}: {reasons.get(status, answer)}."
         ) from error

@@ -1,0 +1,145 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from score_hf import ScoreForInstanceSegmentation
+from score_hf.conversion.model_card import (
+    PLACEHOLDER,
+    MeasuredResult,
+    ModelCardFacts,
+    build_model_card,
+)
+from score_hf.conversion.model_folder import store_classes, write_model_folder
+from score_hf.conversion.published_weights import WeightSource
+from tests.tiny import tiny_config, tiny_processor
+
+SOUP = WeightSource(
+    "convnext_large_d_320",
+    "laion2b_s29b_b131k_ft_soup",
+    "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup/",
+)
+REMOTE = WeightSource("ViT-L-14", "RemoteCLIP-ViT-L-14.pt")
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return ScoreForInstanceSegmentation(tiny_config()).eval()
+
+
+def card_of(model, **facts) -> str:
+    return str(build_model_card(ModelCardFacts("A title", **facts), model, tiny_processor()))
+
+
+def metadata_of(card: str) -> dict:
+    return yaml.safe_load(card.split("---")[1])
+
+
+def test_the_metadata_are_what_the_hub_looks_for(model):
+    metadata = metadata_of(card_of(model, general=SOUP, context=REMOTE, datasets=["me/isaid"]))
+    assert metadata.pop("tags")[:2] == ["score", "instance-segmentation"]
+    assert metadata == {
+        "library_name": "transformers",
+        "pipeline_tag": "image-segmentation",
+        "license": "apache-2.0",
+        "base_model": [
+            "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup",
+            "chendelong/RemoteCLIP",
+        ],
+        "datasets": ["me/isaid"],
+    }
+
+
+def test_random_parts_stand_at_the_top(model):
+    random = [name for name, _ in model.named_parameters() if name.startswith("mask_decoder.")]
+    card = card_of(model, general=SOUP, random_weights=[*random, "pixel_decoder.level_embedding"])
+    warning = card.split("\n## ")[0]
+    assert "[!WARNING]" in warning
+    assert "RANDOM numbers:** mask decoder, pixel decoder (partly)." in warning
+    assert "RANDOM" not in card_of(model, general=SOUP)
+
+
+@pytest.mark.parametrize(
+    "weights, hub_id, license, base_model",
+    [
+        (
+            "laion2b_s34b_b79k",
+            "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/",
+            "apache-2.0",
+            "laion/CLIP-",
+        ),
+        ("openai", "timm/vit_large_patch14_clip_224.openai/", "apache-2.0", "timm/vit_large"),
+        ("RemoteCLIP-ViT-B-32.pt", None, "apache-2.0", "chendelong/RemoteCLIP"),
+        ("SkyCLIP_ViT_L14_top30pct.zip", None, "apache-2.0", None),
+        ("fcclip_cocopan.pth", None, "apache-2.0", None),
+        ("RS5M_ViT-H-14.pt", None, "other", "Zilun/GeoRSCLIP"),
+        (
+            "metaclip_400m",
+            "timm/vit_base_patch32_clip_224.metaclip_400m/",
+            "other",
+            "timm/vit_base",
+        ),
+        ("mine.pt", None, "other", None),
+    ],
+)
+def test_licences_of_the_sources_are_told(model, weights, hub_id, license, base_model):
+    card = card_of(model, context=WeightSource("ViT", weights, hub_id))
+    metadata = metadata_of(card)
+    assert metadata["license"] == license
+    assert ("license_name" in metadata) is (license == "other")
+    assert str(metadata.get("base_model", [None])[0]).startswith(str(base_model))
+    licences = card.split("## Licences")[1]
+    assert ("not known" in licences) is (weights == "mine.pt")
+    assert f"`{weights}`" in card
+
+
+def test_results_become_a_model_index(model, tmp_path):
+    result = MeasuredResult("NWPU VHR-10", "test", "mask AP", 0.41, "me/nwpu")
+    build_model_card(ModelCardFacts("A title", results=[result]), model, tiny_processor()).save(
+        tmp_path / "README.md"
+    )
+    card = ModelCard.load(tmp_path / "README.md")
+    (read,) = card.data.eval_results
+    assert (read.dataset_name, read.dataset_split, read.metric_type, read.metric_value) == (
+        "NWPU VHR-10", "test", "mask AP", 0.41,
+    )  # fmt: skip
+    assert card.data.model_name == "A title"
+    assert "| NWPU VHR-10 | test | mask AP | 0.41 |" in card.text
+
+
+def test_sizes_classes_and_notes_are_told(model):
+    card = card_of(model, notes=["Of the second run."])
+    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert f"{count:.1f} million weights, stored as float32." in card
+    assert "Classes that the model stores: ship, storage tank, harbor." in card
+    assert "seen in training: ship; storage tank, oil tank." in card
+    assert "Of the second run." in card
+
+
+@pytest.mark.parametrize("text_tower, vocabulary", [(True, True), (True, False), (False, True)])
+def test_every_snippet_runs(tmp_path, monkeypatch, text_tower, vocabulary):
+    torch.manual_seed(0)
+    processor = tiny_processor()
+    model = ScoreForInstanceSegmentation(tiny_config(stored_synonyms=0, id2label=None)).eval()
+    if vocabulary:
+        store_classes(model, processor, ["ship", "harbor"], keep_text_tower=text_tower)
+    write_model_folder(tmp_path / "model", model, processor, ModelCardFacts("Tiny"))
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.jpg")
+    monkeypatch.chdir(tmp_path)
+
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert PLACEHOLDER in card
+    snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(snippets) == 1 + vocabulary
+    assert ("score-hf segment" in card) is text_tower
+    for snippet in snippets:
+        names: dict = {}
+        exec(snippet.replace(PLACEHOLDER, str(tmp_path / "model")), names)
+        if "instances" in names:
+            assert set(names["instances"]["names"]) <= {"ship", "storage tank", "harbor", "LABEL_2"}
