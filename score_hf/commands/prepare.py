@@ -1,11 +1,12 @@
 """`score-hf prepare`: data sets as people download them, brought to one form in Parquet."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from .preparing import prepare_splits
+from .terminal import USAGE, fail
 
 IMAGES_PER_SHARD = 500
 
@@ -22,6 +23,11 @@ Split = Annotated[
     str | None, typer.Option("--split", help="Only this split. Without it: all that are there.")
 ]
 ShardSize = Annotated[int, typer.Option("--images-per-shard", min=1, help="Images in one file.")]
+SamrsSubset = Literal["sior", "sota", "fast"]
+Unscored = Annotated[
+    Literal["ignore", "keep"],
+    typer.Option(help="Classes that the paper does not score: no label, or classes all the same."),
+]
 
 prepare = typer.Typer(
     name="prepare",
@@ -67,4 +73,112 @@ def prepare_coco(
         split,
         output,
         images_per_shard,
+    )
+
+
+@prepare.command("samrs")
+def prepare_samrs(
+    root: Root,
+    output: Output,
+    subset: Annotated[SamrsSubset, typer.Option(help="Which of the three.", show_default=False)],
+    split: Split = None,
+    semantic: Annotated[
+        bool, typer.Option(help="Label images (`gray`), as FAST in Table A, not objects.")
+    ] = False,
+    image_list: Annotated[
+        Path | None,
+        typer.Option(help="A file that names the images of the split, one a line, without suffix."),
+    ] = None,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """SAMRS: SIOR, SOTA or FAST, from its pickles."""
+    from ..data.samrs import read_samrs
+
+    if image_list is not None and split is None:
+        fail("`--image-list` needs `--split`: train or val.", USAGE)
+    prepare_splits(
+        lambda name: read_samrs(
+            root, name, subset, "semantic" if semantic else "instance", image_list
+        ),
+        ("train", "val"),
+        split,
+        output,
+        images_per_shard,
+    )
+
+
+@prepare.command("landdiscover")
+def prepare_landdiscover(
+    root: Root, output: Output, images_per_shard: ShardSize = IMAGES_PER_SHARD
+) -> None:
+    """LandDiscover50K: the semantic training set of Table A."""
+    from ..data.landdiscover import read_landdiscover
+
+    prepare_splits(
+        lambda name: read_landdiscover(root, name), ("train",), None, output, images_per_shard
+    )
+
+
+@prepare.command("flair")
+def prepare_flair(
+    root: Root,
+    output: Output,
+    split: Annotated[str, typer.Option(help="test (Table A) or train.")] = "test",
+    unscored: Unscored = "ignore",
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """FLAIR #1: 12 classes of land cover."""
+    from ..data.flair import read_flair
+
+    try:
+        prepare_splits(
+            lambda name: read_flair(root, name, unscored), (split,), split, output, images_per_shard
+        )
+    except ImportError as error:
+        fail(error)
+
+
+@prepare.command("potsdam")
+def prepare_potsdam(
+    root: Root,
+    output: Output,
+    split: Annotated[str, typer.Option(help="all (Table A), train or val.")] = "all",
+    unscored: Unscored = "ignore",
+    boundaries: Annotated[
+        Literal["ignored", "labelled"],
+        typer.Option(help="Labels without (noBoundary) or with the boundaries of objects."),
+    ] = "ignored",
+    patch_values: Annotated[
+        Literal["gsnet", "mmseg"] | None,
+        typer.Option(help="Who made finished patches (img_dir, ann_dir)."),
+    ] = None,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """ISPRS Potsdam: tiles, cut into patches of 512 pixels, or finished patches."""
+    from ..data.potsdam import read_potsdam
+
+    prepare_splits(
+        lambda name: read_potsdam(root, name, unscored, boundaries, patch_values),
+        (split,),
+        split,
+        output,
+        images_per_shard,
+    )
+
+
+@prepare.command("floodnet")
+def prepare_floodnet(
+    root: Root,
+    output: Output,
+    split: Annotated[
+        str, typer.Option(help="val_test (Table A: both together), train, val or test.")
+    ] = "val_test",
+    unscored: Unscored = "ignore",
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """FloodNet: 9 classes after a flood."""
+    from ..data.floodnet import read_floodnet
+
+    prepare_splits(
+        lambda name: read_floodnet(root, name, unscored), (split,), split, output, images_per_shard
     )

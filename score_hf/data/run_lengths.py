@@ -26,8 +26,8 @@ def run_lengths(counts: str) -> np.ndarray:
     Raises:
         ValueError: If it is no such text.
     """
-    codes = np.frombuffer(counts.encode("ascii"), dtype=np.uint8)
-    codes = codes.astype(np.int64) - _FIRST_CHARACTER
+    characters = np.frombuffer(counts.encode("ascii"), dtype=np.uint8)
+    codes = characters.astype(np.int64) - _FIRST_CHARACTER
     if not codes.size or codes.min() < 0 or codes.max() >= 2 * _CONTINUES:
         raise ValueError("it has characters that no run length is written with")
     last = np.flatnonzero((codes & _CONTINUES) == 0)

@@ -29,8 +29,7 @@ def test_prompts_are_those_of_the_paper(set_):
     paper = [split_synonyms(name) for name in PAPER[set_.title].split(", ")]
     names = set_.all_names if set_ is POTSDAM else set_.class_names
     assert [split_synonyms(name) for name in names] == paper
-    # The paper counts classes without those that GSNet ignores, but for Potsdam's clutter. Its
-    # list of LandDiscover50K has 40 names.
+    # The paper counts no class that GSNet ignores, but for Potsdam's clutter.
     assert len(names) == set_.paper_classes
 
 
