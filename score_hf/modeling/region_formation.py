@@ -175,7 +175,8 @@ def dilate_to_grid(
 
 def _read_by_resize(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """The two places that each cell of a bilinear resize reads, and their weights: (cells, 2)."""
-    centres = torch.arange(cells, device=like.device) + 0.5
+    precision = torch.promote_types(like.dtype, torch.float32)
+    centres = torch.arange(cells, device=like.device, dtype=precision) + 0.5
     source = (centres * (length / cells) - 0.5).clamp(min=0)
     lower = source.long().clamp(max=length - 1)
     upper_weight = source - lower
