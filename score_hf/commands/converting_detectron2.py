@@ -22,6 +22,7 @@ def convert_detectron2(
     text_tower: bool = True,
     dtype: str = "float32",
     keep_unused: bool = True,
+    verify: bool = True,
     overwrite: bool = False,
 ) -> None:
     """Makes a model's folder of a checkpoint of SCORE or FC-CLIP, and says what became of it.
@@ -36,19 +37,23 @@ def convert_detectron2(
         text_tower: Whether the model keeps its text tower; if not, it needs `classes`.
         dtype: Type of the weights.
         keep_unused: Whether what the model has no place for is kept beside it.
+        verify: Whether the towers' outputs are compared with those of open_clip's modules.
         overwrite: Whether a model's folder may be replaced.
 
     Raises:
         OSError: If the folder cannot be written.
-        ValueError: If something about the checkpoint or the options is wrong.
+        ValueError: If something about the checkpoint or the options is wrong, or a tower computes
+            something else than open_clip's.
     """
     from ..conversion.clip_tokenizer import clip_tokenizer
     from ..conversion.detectron2_card import describe_checkpoint
     from ..conversion.detectron2_checkpoint import convert_checkpoint, read_checkpoint
     from ..conversion.detectron2_extras import EXTRAS_FILE, list_some
     from ..conversion.detectron2_recipe import read_recipe
+    from ..conversion.detectron2_verification import compare_towers
     from ..conversion.model_folder import store_classes, write_model_folder
     from ..conversion.staging import check_output, staged
+    from ..conversion.verification import check_differences
     from ..processing.prompts import parse_class_names
 
     check_output(output, overwrite)
@@ -56,6 +61,14 @@ def convert_detectron2(
     recipe = None if config_file is None else read_recipe(config_file)
     state = read_checkpoint(files)
     converted = convert_checkpoint(state, clip_tokenizer(), heads, recipe, seen)
+    if verify:
+        differences = compare_towers(converted, state)
+        check_differences(differences)
+        worst = max(differences, key=lambda one: one.relative)
+        typer.echo(
+            f"{len(differences)} outputs of the towers compared with open_clip's: largest "
+            f"difference {worst.relative:.1e} of the largest value ({worst.name})"
+        )
     if classes is not None:
         store_classes(converted.model, converted.processor, list(classes), text_tower)
     facts = describe_checkpoint(converted, files, recipe)
