@@ -105,7 +105,7 @@ def _published_pairs(folder: Path, split: str) -> list[Pair]:
 def _walk(folder: Path) -> list[Path]:
     return [
         Path(directory, name)
-        for directory, _, names in os.walk(folder)
+        for directory, _, names in os.walk(folder, followlinks=True)
         if os.path.basename(directory).lower() in ("img", "msk")
         for name in names
     ]

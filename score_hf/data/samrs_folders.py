@@ -56,7 +56,7 @@ def scan(folder: Path) -> Files:
         ValueError: If two images have one name.
     """
     files = Files(folder)
-    for directory, folders, names in os.walk(folder):
+    for directory, folders, names in os.walk(folder, followlinks=True):
         for name in folders:
             if name in _ANNOTATION_FOLDERS:
                 files.annotations.setdefault(name, []).append(Path(directory, name))
