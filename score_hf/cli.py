@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.convert import convert
 from .commands.evaluate import evaluate
 from .commands.prepare import prepare
 from .commands.push import push
@@ -36,6 +37,7 @@ def main(
 
 
 app.command()(segment)
+app.command()(convert)
 app.command()(evaluate)
 app.command()(push)
 app.add_typer(prepare)

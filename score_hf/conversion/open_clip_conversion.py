@@ -148,8 +148,8 @@ def _notes(
     ]
     if (general.mean, general.std) != (context.mean, context.std):
         notes.append(
-            f"{context.label} was trained on pictures of another normalisation than {general.label}; "
-            "the difference is part of its patch embedding and positions."
+            f"{context.label} was trained on pictures of another normalisation than "
+            f"{general.label}; the difference is part of its patch embedding and positions."
         )
     if differences:
         worst = max(differences, key=lambda one: one.relative)
