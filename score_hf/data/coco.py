@@ -8,17 +8,13 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from .categories import match_names
 from .checking import NO_FILE, UNREADABLE
+from .coco_categories import CocoCategories
 from .coco_index import CocoImage, CocoIndex
 from .records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .segmentations import compress
 
 TO_BE_IGNORED = "marked to be ignored"
-NO_CATEGORY = "category number that the file does not list"
-BACKGROUND = "background is no object"
-OTHER_CATEGORY = "class that is not of this data set"
-NAME_OVER_NUMBER = "class taken from `category_name`, which its number contradicts"
 
 
 def read_coco(
@@ -61,17 +57,17 @@ def read_coco(
     if not folder.is_dir():
         raise FileNotFoundError(f"`images` must be a folder of pictures, but '{folder}' is none.")
     index = CocoIndex(Path(annotations))
-    reader = _CocoReader(folder, index, class_names)
+    categories = CocoCategories(index, class_names)
     keys = _find_files(folder, index, allow_missing)
     return SourceSplit(
         name=name or folder.resolve().name,
         split=split,
-        class_names=reader.class_names,
+        class_names=categories.class_names,
         kind="instance",
         keys=keys,
-        read=reader.read,
+        read=_CocoReader(folder, index, categories).read,
         paper_count=paper_count,
-        notes=(*notes, *index.notes, *reader.notes),
+        notes=(*notes, *index.notes, *categories.notes),
         settings={"annotations": index.digest()},
     )
 
@@ -99,30 +95,10 @@ def _find_files(folder: Path, index: CocoIndex, allow_missing: bool) -> list[Has
 
 
 class _CocoReader:
-    def __init__(self, folder: Path, index: CocoIndex, table: Sequence[str] | None) -> None:
+    def __init__(self, folder: Path, index: CocoIndex, categories: CocoCategories) -> None:
         self._folder = folder
         self._index = index
-        self.notes: list[str] = []
-        found = [
-            name for number, name in index.categories.items() if not _is_background(number, name)
-        ]
-        if table is None:
-            self.class_names = tuple(dict.fromkeys(found))
-            self._name_of = {name: name for name in found}
-            return
-        self.class_names = tuple(table)
-        self._name_of = dict(match_names(found, table))
-        if not self._name_of:
-            raise ValueError(
-                f"`annotations`: '{index.path}' has the classes {', '.join(found)}, none of which "
-                f"is one of {', '.join(table)}; it is of another data set."
-            )
-        foreign = [name for name in found if name not in self._name_of]
-        if foreign:
-            self.notes.append(f"classes that are not of this data set: {', '.join(foreign)}")
-        order = [self._name_of[name] for name in found if name in self._name_of]
-        if order != [name for name in table if name in order] or len(order) < len(table):
-            self.notes.append("the file's own category numbers differ: classes went by name")
+        self._categories = categories
 
     def read(self, key: tuple[int, str | None, int]) -> Iterator[ImageRecord | Dropped]:
         place, file_name, _ = key
@@ -161,17 +137,11 @@ class _CocoReader:
         """Reads one object; a text says why it is left out."""
         if annotation.get("ignore"):
             return TO_BE_IGNORED
-        number = annotation.get("category_id")
-        listed = self._index.categories.get(number) if isinstance(number, int) else None
-        written = annotation.get("category_name")
-        name = listed
-        if isinstance(written, str) and written in self._name_of and written != listed:
-            name = written
-            altered.append(NAME_OVER_NUMBER)
-        if name is None:
-            return NO_CATEGORY
-        if name not in self._name_of:
-            return BACKGROUND if _is_background(number, name) else OTHER_CATEGORY
+        category, remark = self._categories.category_of(annotation)
+        if category is None:
+            return str(remark)
+        if remark is not None:
+            altered.append(remark)
         segmentation, remark = compress(annotation.get("segmentation"), height, width)
         if segmentation is None:
             return str(remark)
@@ -180,16 +150,12 @@ class _CocoReader:
         area = annotation.get("area")
         is_area = isinstance(area, int | float) and math.isfinite(area) and area > 0
         return ObjectRecord(
-            category=self._name_of[name],
+            category=category,
             segmentation=segmentation,
             iscrowd=bool(annotation.get("iscrowd")),
             id=annotation["id"] if self._index.unique_ids else None,
             area=area if is_area else None,
         )
-
-
-def _is_background(number: Any, name: str) -> bool:
-    return number == 0 and name.strip().lower() == "background"
 
 
 def _size_of(image: CocoImage, path: Path) -> tuple[int, int] | None:

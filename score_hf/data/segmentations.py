@@ -49,17 +49,29 @@ def _compress_polygons(
 ) -> tuple[dict[str, Any] | None, str | None]:
     from pycocotools import mask as coco_mask
 
-    if not isinstance(polygons[0], list):
-        polygons = [polygons]
-    parts = [polygon for polygon in polygons if _is_polygon(polygon)]
+    parts, changed = valid_polygons(polygons)
     if not parts:
         return None, BAD_POLYGON
     farthest = _FARTHEST * max(height, width)
     if max(abs(number) for polygon in parts for number in polygon) > farthest:
         return None, FAR_POLYGON
     encoded = coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
-    changed = PART_LEFT_OUT if len(parts) < len(polygons) else None
     return _as_text(encoded, height, width), changed
+
+
+def valid_polygons(polygons: list[Any]) -> tuple[list[list[float]], str | None]:
+    """Picks the parts of a polygon that have an area.
+
+    Args:
+        polygons: The parts, or one part without the outer list.
+
+    Returns:
+        Those of at least three pairs of finite numbers; and what was changed, if any is not.
+    """
+    if not isinstance(polygons[0], list):
+        polygons = [polygons]
+    parts = [polygon for polygon in polygons if _is_polygon(polygon)]
+    return parts, PART_LEFT_OUT if len(parts) < len(polygons) else None
 
 
 def _is_polygon(polygon: Any) -> bool:
