@@ -1,12 +1,14 @@
 """`score-hf prepare`: data sets as people download them, brought to one form in Parquet."""
 
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from .preparing import prepare_splits
-from .terminal import USAGE, fail
+from .terminal import FAILURE, USAGE, fail, plain_messages
 
 IMAGES_PER_SHARD = 500
 
@@ -23,6 +25,7 @@ Split = Annotated[
     str | None, typer.Option("--split", help="Only this split. Without it: all that are there.")
 ]
 ShardSize = Annotated[int, typer.Option("--images-per-shard", min=1, help="Images in one file.")]
+ScoreSubset = Literal["isaid", "sior", "nwpu", "sota", "fast"]
 SamrsSubset = Literal["sior", "sota", "fast"]
 Unscored = Annotated[
     Literal["ignore", "keep"],
@@ -35,6 +38,14 @@ prepare = typer.Typer(
     "stopped goes on where it was; what was left out, and why, is told at the end.",
     no_args_is_help=True,
 )
+
+
+@prepare.callback()
+def check_packages() -> None:
+    """Refuse to begin without the packages that write Parquet."""
+    missing = [name for name in ("datasets", "pyarrow") if find_spec(name) is None]
+    if missing:
+        fail(f"preparing needs {' and '.join(missing)}: run `pip install 'score-hf[train]'`.")
 
 
 @prepare.command("drawn")
@@ -70,6 +81,99 @@ def prepare_coco(
     prepare_splits(
         lambda wanted: read_coco(images, annotations, wanted, name=name),
         [split],
+        split,
+        output,
+        images_per_shard,
+    )
+
+
+@prepare.command("score")
+def prepare_score(
+    root: Root,
+    output: Output,
+    subset: Annotated[
+        ScoreSubset | None,
+        typer.Option(
+            help="Only this set. Without it: each that is there, in a folder of its name."
+        ),
+    ] = None,
+    split: Split = None,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """The release of SCORE's authors: iSAID, SIOR, NWPU, SOTA and FAST below one root."""
+    from ..data.score_release import read_score, splits_of, subsets_of
+
+    with plain_messages(FAILURE):
+        found = [name for name in subsets_of(root) if split in (None, *splits_of(name))]
+    folders = {name: output / name for name in found} if subset is None else {subset: output}
+    if not folders:
+        fail(f"`--split` must be train or val, got {split!r}, or no set that is there has it.")
+    stopped: typer.Exit | None = None
+    for name, folder in folders.items():
+        read = partial(read_score, root, subset=name)
+        try:
+            prepare_splits(read, splits_of(name), split, folder, images_per_shard)
+        # One set that is not complete keeps none of the others waiting.
+        except typer.Exit as error:
+            if error.exit_code != FAILURE:
+                raise
+            stopped = error
+    if stopped is not None:
+        raise stopped
+
+
+@prepare.command("isaid")
+def prepare_isaid(
+    root: Root,
+    output: Output,
+    split: Split = None,
+    form: Annotated[
+        Literal["auto", "scenes", "patches"],
+        typer.Option(help="Whole scenes, which are cut, or the devkit's patches."),
+    ] = "auto",
+    masks: Annotated[
+        Literal["auto", "pictures", "json"],
+        typer.Option(help="Of scenes: from *_instance_id_RGB.png or from iSAID_*.json."),
+    ] = "auto",
+    side: Annotated[int, typer.Option(help="Height and width of a patch in pixels.")] = 800,
+    overlap: Annotated[int, typer.Option(help="Of neighbouring patches in pixels.")] = 200,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """iSAID: official scenes, cut as the devkit cuts them, or the devkit's patches."""
+    from ..data.isaid import SPLITS, read_isaid
+
+    prepare_splits(
+        lambda name: read_isaid(root, name, form, masks, side, overlap),
+        SPLITS,
+        split,
+        output,
+        images_per_shard,
+    )
+
+
+@prepare.command("nwpu")
+def prepare_nwpu(
+    root: Root,
+    output: Output,
+    split: Annotated[
+        Literal["all", "train", "val"],
+        typer.Option(help="train and val need the json files of Su et al.'s division."),
+    ] = "all",
+    masks: Annotated[
+        Literal["json", "boxes"],
+        typer.Option(help="From the json file of Su et al., or boxes as masks."),
+    ] = "json",
+    negatives: Annotated[
+        bool, typer.Option("--negatives", help="Add the pictures without objects.")
+    ] = False,
+    images_per_shard: ShardSize = IMAGES_PER_SHARD,
+) -> None:
+    """NWPU VHR-10: the published pictures with masks."""
+    from ..data.nwpu import read_nwpu
+
+    prepare_splits(
+        lambda name: read_nwpu(root, name, masks, negatives),
+        (split,),
         split,
         output,
         images_per_shard,

@@ -42,10 +42,12 @@ def prepare_splits(
                 continue
         summary = _write(source, output, images_per_shard)
         typer.echo(summary_text(summary, output))
-    if len(absent) == len(wanted):
-        fail(absent[0], FAILURE)
     for reason in absent:
-        complain(f"a split was passed over: {reason}")
+        complain(reason)
+    if len(absent) < len(wanted) and absent:
+        complain("the rest was prepared; `--split` asks for one split only.")
+    if absent:
+        raise typer.Exit(FAILURE)
 
 
 def _write(source: "SourceSplit", output: Path, images_per_shard: int) -> dict[str, Any]:
@@ -103,14 +105,10 @@ def summary_text(summary: dict[str, Any], output: Path) -> str:
     for title, unit, reasons in (
         ("left out", "images", summary["dropped_images"]),
         ("left out", "objects", summary["dropped_objects"]),
-        ("changed", "", summary["altered"]),
+        ("changed", "times", summary["altered"]),
     ):
         for reason, number in reasons.items():
             examples = ", ".join(summary["examples"].get(reason, [])[:3])
-            lines.append(
-                f"  {title:<10}{number:,} {unit}{': ' if unit else ''}{reason} ({examples}, ...)"
-                if number > 3
-                else f"  {title:<10}{number:,} {unit}{': ' if unit else ''}{reason} ({examples})"
-            )
+            lines.append(f"  {title:<10}{number:,} {unit}: {reason} (in {examples})")
     lines.extend(f"  note      {note}" for note in summary["notes"])
     return "\n".join(lines)

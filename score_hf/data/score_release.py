@@ -41,24 +41,26 @@ _PAPER_COUNTS = {
 SUBSETS = tuple(_FOLDERS)
 
 
-def subsets_of(root: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
-    """Lists what of the release is there.
+def splits_of(subset: str) -> tuple[str, ...]:
+    """Lists the splits that the release has of a set.
+
+    Args:
+        subset: One of `SUBSETS`.
+    """
+    return tuple(_FOLDERS[subset][1])
+
+
+def subsets_of(root: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Lists the sets whose folder is there, whether they are complete or not.
 
     Args:
         root: The folder that holds `iSAID`, `SIOR`, `NWPU`, `SOTA` and `FAST`, or some of them.
-
-    Returns:
-        The splits of each set whose folder is there, whether they are complete or not.
 
     Raises:
         FileNotFoundError: If there is none.
     """
     base = _base(check_root(root))
-    return {
-        subset: tuple(splits)
-        for subset, (folder, splits) in _FOLDERS.items()
-        if (base / folder).is_dir()
-    }
+    return tuple(subset for subset, (folder, _) in _FOLDERS.items() if (base / folder).is_dir())
 
 
 def _base(root: Path) -> Path:
