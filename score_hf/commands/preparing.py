@@ -109,6 +109,6 @@ def summary_text(summary: dict[str, Any], output: Path) -> str:
     ):
         for reason, number in reasons.items():
             examples = ", ".join(summary["examples"].get(reason, [])[:3])
-            lines.append(f"  {title:<10}{number:,} {unit}: {reason} (in {examples})")
+            lines.append(f"  {title:<10}{number:,} {unit}: {reason} ({examples})")
     lines.extend(f"  note      {note}" for note in summary["notes"])
     return "\n".join(lines)
