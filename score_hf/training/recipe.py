@@ -163,17 +163,23 @@ class EvaluationRecipe:
     """What is measured during the training; the model with the best figure is kept.
 
     Args:
-        dataset: A folder that `score-hf prepare` wrote or a hub id.
+        dataset: A folder that `score-hf prepare` wrote or a hub id; None: nothing is measured.
         split: Which part of it.
         every: Optimiser steps between evaluations; there is one at the end as well.
+        task: None: what the dataset is made for.
         metric: Which figure is to be high.
+        alpha: Weight of the out-of-vocabulary scores for classes trained on; None: the model's.
+        beta: The same for other classes.
         class_names: Names to ask for, as in `data`.
     """
 
-    dataset: str
+    dataset: str | None = None
     split: str = "val"
     every: int = 50_000
+    task: Literal["instance", "semantic", "panoptic"] | None = None
     metric: str = "AP"
+    alpha: float | None = None
+    beta: float | None = None
     class_names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -205,7 +211,7 @@ class Recipe:
         prompts: How classes are named.
         optimizer: AdamW.
         schedule: Of the learning rate.
-        evaluation: During the training; None: none.
+        evaluation: During the training.
     """
 
     steps: int
@@ -225,7 +231,7 @@ class Recipe:
     prompts: PromptRecipe = field(default_factory=PromptRecipe)
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
-    evaluation: EvaluationRecipe | None = None
+    evaluation: EvaluationRecipe = field(default_factory=EvaluationRecipe)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every"):

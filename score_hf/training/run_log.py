@@ -54,9 +54,12 @@ class RunLog:
         if accelerator.is_main_process:
             self._cut(first_step)
         accelerator.init_trackers(
-            folder.resolve().name,
+            "score_hf",
             config=_flat(settings),
-            init_kwargs={"tensorboard": {"purge_step": first_step + 1}},
+            init_kwargs={
+                "tensorboard": {"purge_step": first_step + 1},
+                **{name: {"name": folder.resolve().name} for name in ("trackio", "wandb")},
+            },
         )
         self.bar = tqdm(
             initial=first_step,

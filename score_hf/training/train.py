@@ -12,22 +12,21 @@ A run that was stopped, however, goes on with the same command and `--resume`.
 
 import argparse
 import math
-import shutil
 from pathlib import Path
 
 import torch
 import yaml
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration, set_seed
 
-from ..conversion.model_card import ModelCardFacts
-from ..conversion.model_folder import store_classes, write_model_folder
+from ..conversion.hub import check_connection, check_repo_id, push_folder
+from ..conversion.model_card import MeasuredResult
 from ..modeling.loss_score import sum_class_weights
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..modeling.training_step import ScoreTrainingStep
-from ..processing.processing_score import ScoreProcessor
 from .batches import DROPOUT, KERNEL, Spread, TrainingBatch, seed_of
-from .checkpoints import Checkpoints, point_to, write_through
+from .checkpoints import Checkpoints
+from .model_folders import BEST, LAST, ModelFolders, is_sharded
 from .parameters import (
     WeightAverage,
     average_kernel_gradient,
@@ -39,6 +38,7 @@ from .parameters import (
     set_kernel_apart,
     set_learning_rate,
 )
+from .periodic_evaluation import PeriodicEvaluation
 from .recipe import Recipe, load_recipe, recipe_names
 from .region_text import region_text_loss
 from .run_log import RunLog, check_trackers
@@ -61,6 +61,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     changes.add_argument("--dataset", help="prepared training set: a folder or a hub id")
     changes.add_argument("--split", help="its split")
     changes.add_argument("--init-from", metavar="MODEL", help="folder, bundled model or hub id")
+    changes.add_argument("--evaluate-on", metavar="DATASET", help="measure on it while training")
     changes.add_argument("--steps", type=int, help="optimiser steps")
     changes.add_argument(
         "--mixed-precision", choices=("no", "bf16", "fp16"), help="type of most computations"
@@ -82,6 +83,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         "data.dataset": options.dataset,
         "data.split": options.split,
         "model.init_from": options.init_from,
+        "evaluation.dataset": options.evaluate_on,
         "steps": options.steps,
         "mixed_precision": options.mixed_precision,
         "data.workers": options.workers,
@@ -112,7 +114,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         mixed_precision=recipe.mixed_precision,
         gradient_accumulation_steps=recipe.accumulation,
         log_with=list(recipe.trackers),
-        project_dir=str(output),
+        project_config=ProjectConfiguration(str(output), logging_dir=str(output / "logs")),
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
     spread = Spread(
@@ -127,6 +129,12 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
             f"`output` {str(output)!r} holds a run already: go on with `--resume`, or give another."
         )
     training_set = TrainingSet(recipe)
+    evaluation = PeriodicEvaluation(recipe.evaluation, recipe.steps)
+    if recipe.evaluation.dataset is not None and is_sharded(accelerator):
+        raise ValueError(
+            "`recipe.evaluation` needs the whole model in each process: with FSDP or DeepSpeed "
+            "leave it out and measure the saved model by `score-hf evaluate`."
+        )
 
     # --- Model, vocabulary, optimiser ----------------------------------------------------------
     set_seed(recipe.seed)
@@ -158,13 +166,14 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
 
     # --- Where it goes on ----------------------------------------------------------------------
     state = (checkpoints.load(accelerator) if resume else None) or {"step": 0, "best": None}
-    first_step, best = state["step"], state["best"]
+    first_step, evaluation.best = state["step"], state["best"]
     if accelerator.is_main_process:
         output.mkdir(parents=True, exist_ok=True)
         (output / "recipe.yaml").write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
     accelerator.wait_for_everyone()
     log = RunLog(accelerator, output, recipe.as_dict(), first_step, recipe.steps)
     batches = iter(training_set.loader(processor, spread, first_step, with_prompts=not frozen))
+    folders = ModelFolders(output, training_set.classes, str(recipe.data.dataset))
     last_stages: list[torch.Tensor] = []
     if recipe.region_text_weight:
         unwrapped.general_trunk.register_forward_hook(
@@ -228,11 +237,22 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
                 del row["loss_region_text"]
             timing = {"learning_rate": rate, "seconds_per_step": log.seconds_per_step(done)}
             log.write(done, {**row, "gradient_norm": float(norm), **timing})
-        if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-            checkpoints.save(accelerator, done, {"best": best})
-            save_model(accelerator, unwrapped, processor, training_set, output, done)
+        saves = done % recipe.checkpoint_every == 0 or done == recipe.steps
+        if saves or evaluation.is_due(done):
+            if average is not None:
+                average.swap(unwrapped)
+            results, is_best = [], False
+            if evaluation.is_due(done):
+                measured = evaluation.measure(accelerator, unwrapped, processor)
+                log.write(done, {f"evaluation/{name}": one for name, one in measured.items()})
+                results, is_best = tell_results(recipe, measured), evaluation.improves(measured)
+            folders.write(accelerator, model, processor, done, results, is_best)
+            if average is not None:
+                average.swap(unwrapped)
+        if saves:
+            checkpoints.save(accelerator, done, {"best": evaluation.best})
     log.close()
-    return output / "last"
+    return output / (LAST if evaluation.best is None else BEST)
 
 
 def share_step(
@@ -296,27 +316,11 @@ def compile_parts(model: ScoreForInstanceSegmentation) -> None:
             getattr(model, name).compile()
 
 
-def save_model(
-    accelerator: Accelerator,
-    model: ScoreForInstanceSegmentation,
-    processor: ScoreProcessor,
-    training_set: TrainingSet,
-    output: Path,
-    step: int,
-) -> None:
-    """Writes the model as a folder that `from_pretrained` loads, and lets `last` point to it."""
-    if not accelerator.is_main_process:
-        return
-    if not model.config.frozen_trunks:
-        store_classes(model, processor, training_set.classes)
-    folder = output / "models" / f"step-{step:08d}"
-    facts = ModelCardFacts(title=f"SCORE after {step} steps of {output.name}")
-    write_model_folder(folder, model, processor, facts, overwrite=True)
-    write_through(folder)
-    point_to(output / "last", folder)
-    for older in (output / "models").iterdir():
-        if older.resolve() not in ((output / name).resolve() for name in ("last", "best")):
-            shutil.rmtree(older)
+def tell_results(recipe: Recipe, measured: dict[str, float]) -> list[MeasuredResult]:
+    """Tells the figure that the recipe goes by to the model's card."""
+    evaluation, name = recipe.evaluation, Path(str(recipe.evaluation.dataset)).name
+    value = measured[evaluation.metric]
+    return [MeasuredResult(name, evaluation.split, evaluation.metric, value, name)]
 
 
 def main() -> None:
@@ -324,10 +328,12 @@ def main() -> None:
     options = read_options()
     try:
         recipe = recipe_of(options)
-    except ValueError as error:
-        raise SystemExit(f"train: {error}") from None
-    try:
-        train(recipe, options.output, options.resume)
+        if options.push_to_hub is not None:
+            check_connection()
+            check_repo_id(options.push_to_hub)
+        folder = train(recipe, options.output, options.resume)
+        if options.push_to_hub is not None and PartialState().is_main_process:
+            print(*push_folder(folder, options.push_to_hub), sep="\n")
     except (FloatingPointError, OSError, ValueError) as error:
         raise SystemExit(f"train: {' '.join(str(error).split())}") from None
 

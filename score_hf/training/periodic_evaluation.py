@@ -1,0 +1,95 @@
+"""Measuring the model while it is trained."""
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from ..data.loading import class_names, load_split
+from ..modeling.modeling_score import ScoreForInstanceSegmentation
+from ..processing.processing_score import ScoreProcessor
+from .recipe import EvaluationRecipe
+from .starting import name_classes
+
+
+class PeriodicEvaluation:
+    """Evaluations of a training, and which one was the best.
+
+    Args:
+        recipe: Says what is measured and when; without a dataset nothing ever is.
+        steps: Optimiser steps of the training.
+
+    Raises:
+        ValueError: If the dataset cannot be read.
+    """
+
+    def __init__(self, recipe: EvaluationRecipe, steps: int) -> None:
+        self.recipe = recipe
+        self.steps = steps
+        self.best: float | None = None
+        if recipe.dataset is not None:
+            self.rows = load_split(recipe.dataset, recipe.split)
+            self.prompts = name_classes(
+                class_names(self.rows), recipe.class_names, "recipe.evaluation.class_names"
+            )
+
+    def is_due(self, step: int) -> bool:
+        """Whether the model is to be measured after so many steps."""
+        if self.recipe.dataset is None:
+            return False
+        return step % self.recipe.every == 0 or step == self.steps
+
+    def measure(
+        self,
+        accelerator: Accelerator,
+        model: ScoreForInstanceSegmentation,
+        processor: ScoreProcessor,
+    ) -> dict[str, float]:
+        """Measures the model; every process calls it.
+
+        Args:
+            accelerator: Connects the processes.
+            model: The model itself, not wrapped.
+            processor: Its processor.
+
+        Returns:
+            The figures that are numbers.
+
+        Raises:
+            ValueError: If the figure that the recipe goes by is not among them.
+        """
+        from ..evaluation.evaluator import evaluate_model
+
+        accelerator.wait_for_everyone()
+        figures = evaluate_model(
+            model,
+            processor,
+            self.rows,
+            task=self.recipe.task,
+            prompts=self.prompts,
+            alpha=self.recipe.alpha,
+            beta=self.recipe.beta,
+            progress=False,
+        )
+        if accelerator.device.type == "cuda":
+            # Whole images need other blocks than crops; they would be in the way of each other.
+            torch.cuda.empty_cache()
+        numbers = {name: float(value) for name, value in figures.items() if _is_number(value)}
+        if self.recipe.metric not in numbers:
+            raise ValueError(
+                f"`recipe.evaluation.metric` must be one of {', '.join(numbers)}, but is "
+                f"{self.recipe.metric!r}."
+            )
+        return numbers
+
+    def improves(self, figures: dict[str, float]) -> bool:
+        """Whether these figures are the best so far, which they then become."""
+        figure = figures[self.recipe.metric]
+        if self.best is not None and not figure > self.best:
+            return False
+        self.best = figure
+        return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
