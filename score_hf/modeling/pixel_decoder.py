@@ -64,36 +64,51 @@ def gather_deformable(
         (batch, queries, heads x head width).
     """
     batch, positions, heads, head_width = values.shape
-    device = values.device
-    # (levels, 1): each level's width, height and first position
-    width = torch.tensor([w for _, w in shapes], device=device)[:, None]
-    height = torch.tensor([h for h, _ in shapes], device=device)[:, None]
-    first = torch.tensor([h * w for h, w in shapes], device=device).cumsum(0)[:, None]
-    first = first - height * width
-
-    x = locations[..., 0] * width - 0.5
-    y = locations[..., 1] * height - 0.5
-    left, top = x.floor(), y.floor()
-    right_share, lower_share = x - left, y - top
-    rows, shares = [], []
-    for column, column_share in ((left, 1 - right_share), (left + 1, right_share)):
-        for row, row_share in ((top, 1 - lower_share), (top + 1, lower_share)):
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            place = first + row.long() * width + column.long()
-            rows.append(place.where(inside, 0))
-            shares.append(weights * column_share * row_share * inside)
+    read, shares, first = [], [], 0
+    # One level at a time: its size is then a plain number, which costs nothing to broadcast.
+    for level, (height, width) in enumerate(shapes):
+        places = locations[:, :, :, level]
+        weight = weights[:, :, :, level]
+        columns = _bilinear_parts(places[..., 0], width)
+        rows = _bilinear_parts(places[..., 1], height)
+        for row, row_share in rows:
+            start, above = row * width + first, weight * row_share
+            for column, column_share in columns:
+                read.append(start + column)
+                shares.append(above * column_share)
+        first += height * width
     # Row of position p and head h in the table: p x heads + h, batch after batch.
-    corner = torch.stack(rows, dim=-1).flatten(3)
-    batches = torch.arange(batch, device=device)[:, None, None, None] * positions
-    table_rows = (batches + corner) * heads + torch.arange(heads, device=device)[:, None]
+    table_rows = torch.cat(read, dim=-1).mul_(heads)
+    batches = torch.arange(batch, device=values.device, dtype=torch.int32)
+    table_rows += (batches * positions * heads)[:, None, None, None]
+    table_rows += torch.arange(heads, device=values.device, dtype=torch.int32)[:, None]
     summed = nn.functional.embedding_bag(
         table_rows.flatten(0, 2),
         values.reshape(-1, head_width),
         mode="sum",
-        per_sample_weights=torch.stack(shares, dim=-1).flatten(3).flatten(0, 2),
+        per_sample_weights=torch.cat(shares, dim=-1).flatten(0, 2),
     )
     # (batch x queries x heads, head width) -> (batch, queries, heads x head width)
     return summed.view(batch, -1, heads * head_width)
+
+
+def _bilinear_parts(places: Tensor, length: int) -> list[tuple[Tensor, Tensor]]:
+    """The two pixels of an axis that each place (0 to 1) lies between, and their shares.
+
+    Pixels beyond the border get a share of 0 and the number of one that exists.
+    """
+    place = places * length - 0.5
+    lower = place.floor()
+    upper_share = place - lower
+    # Whole numbers are clamped, not real ones: so NaN becomes a valid pixel too.
+    pixel = lower.to(torch.int32)
+    return [
+        (pixel.clamp(0, length - 1), (1 - upper_share).mul_((lower >= 0) & (lower < length))),
+        (
+            (pixel + 1).clamp_(0, length - 1),
+            upper_share.mul_((lower >= -1) & (lower < length - 1)),
+        ),
+    ]
 
 
 class ScoreDeformableAttention(nn.Module):
