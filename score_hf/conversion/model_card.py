@@ -1,7 +1,9 @@
 """The README of a model's folder: what it is, where it comes from, how it is used."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -19,6 +21,11 @@ TAGS = (
 )
 # What the snippets load; whoever publishes the folder puts the repository's name there.
 PLACEHOLDER = "path/to/this/folder"
+_SOURCE_PARTS = {
+    "general": "general CLIP",
+    "context": "remote-sensing CLIP",
+    "checkpoint": "trained checkpoint",
+}
 _PARTS = {
     "general_trunk": "image trunk of the general CLIP",
     "text_tower": "text tower of the general CLIP",
@@ -79,12 +86,29 @@ class ModelCardFacts:
     @property
     def sources(self) -> dict[str, WeightSource]:
         """The sources that are there, by what they filled."""
-        named = {
-            "trained checkpoint": self.checkpoint,
-            "general CLIP": self.general,
-            "remote-sensing CLIP": self.context,
-        }
+        named = {part: getattr(self, field) for field, part in _SOURCE_PARTS.items()}
         return {part: source for part, source in named.items() if source is not None}
+
+
+def inherit_sources(facts: ModelCardFacts, folder: str | os.PathLike[str]) -> ModelCardFacts:
+    """Adds where the weights of a model come from that another was trained from.
+
+    Args:
+        facts: What is known of the new model.
+        folder: The folder of the one that it started from.
+
+    Returns:
+        The facts with the sources that this one's card names; as they were if it names none.
+    """
+    readme = Path(folder) / "README.md"
+    listed = ModelCard.load(readme).data.get("weight_sources") if readme.is_file() else None
+    sources = {one["part"]: one for one in listed or ()}
+    found = [
+        WeightSource(one["architecture"], one["weights"], one.get("hub_id")) if one else None
+        for one in (sources.get(part) for part in _SOURCE_PARTS.values())
+    ]
+    general, context, checkpoint = found
+    return replace(facts, general=general, context=context, checkpoint=checkpoint)
 
 
 def build_model_card(
@@ -135,6 +159,7 @@ def _metadata(facts: ModelCardFacts) -> ModelCardData:
         )
         for result in facts.results
     ]
+    listed = [{"part": part, **asdict(source)} for part, source in facts.sources.items()]
     return ModelCardData(
         library_name="transformers",
         pipeline_tag="image-segmentation",
@@ -145,6 +170,9 @@ def _metadata(facts: ModelCardFacts) -> ModelCardData:
         datasets=list(facts.datasets) or None,
         model_name=facts.title if results else None,
         eval_results=results or None,
+        **{
+            _SOURCES: [{"part": part, **asdict(one)} for part, one in facts.sources.items()] or None
+        },
     )
 
 
@@ -266,11 +294,15 @@ def _results(facts: ModelCardFacts) -> list[str]:
 
 def _licences(facts: ModelCardFacts) -> str:
     lines = ["- modelling code in this folder: Apache-2.0"]
+    if not facts.sources:
+        lines.append("- weights: what those say who trained them")
     for part, source in facts.sources.items():
-        publisher = source.publisher
-        lines.append(
-            f"- {part}, `{source.weights}`: not known; look where you got it"
-            if publisher is None
-            else f"- {part}, [{publisher.name}]({publisher.url}): {publisher.licensing}"
-        )
+        publisher, page = source.publisher, source.base_model
+        if publisher is not None:
+            told = f"[{publisher.name}]({publisher.url}): {publisher.licensing}"
+        elif page is not None:
+            told = f"what [its page](https://huggingface.co/{page}) says"
+        else:
+            told = f"`{source.weights}`: not known; look where you got it"
+        lines.append(f"- {part}, {told}")
     return "\n".join(lines)

@@ -26,10 +26,11 @@ class Publisher:
     hub_id: str | None = None
 
 
-# By what the weights' tag, file or repository is called; the first that fits counts.
+# By repository on the Hub, open_clip's tag or name of the file, each as a whole: a file of another
+# name may be anything.
 _PUBLISHERS = (
     (
-        r"remoteclip",
+        r"chendelong/RemoteCLIP|RemoteCLIP-(RN50|ViT-B-32|ViT-L-14)(\.pt)?",
         Publisher(
             "RemoteCLIP",
             "https://github.com/ChenDelong1999/RemoteCLIP",
@@ -39,7 +40,7 @@ _PUBLISHERS = (
         ),
     ),
     (
-        r"rs5m|georsclip",
+        r"Zilun/GeoRSCLIP|RS5M_ViT-.*\.pt",
         Publisher(
             "GeoRSCLIP",
             "https://huggingface.co/Zilun/GeoRSCLIP",
@@ -50,13 +51,13 @@ _PUBLISHERS = (
         ),
     ),
     (
-        r"skyclip|clip_vit_l14_laion_rs",
+        r"(SkyCLIP_ViT_|CLIP_ViT_L14_LAION_RS).*",
         Publisher(
             "SkyCLIP", "https://github.com/wangzhecheng/SkyScript", "mit", "MIT (its repository)"
         ),
     ),
     (
-        r"fcclip|fc-clip",
+        r"fcclip_.*\.pth",
         Publisher(
             "FC-CLIP",
             "https://github.com/bytedance/fc-clip",
@@ -65,11 +66,11 @@ _PUBLISHERS = (
         ),
     ),
     (
-        r"openai",
+        r"openai|openai/clip-.*|timm/.*\.openai",
         Publisher("OpenAI CLIP", "https://github.com/openai/CLIP", "mit", "MIT (its repository)"),
     ),
     (
-        r"metaclip",
+        r"metaclip_\w+|facebook/metaclip-.*|timm/.*\.metaclip_.*",
         Publisher(
             "MetaCLIP",
             "https://github.com/facebookresearch/MetaCLIP",
@@ -78,7 +79,16 @@ _PUBLISHERS = (
         ),
     ),
     (
-        r"laion|datacomp|commonpool",
+        r"dfn\w+|apple/DFN.*",
+        Publisher(
+            "Apple's Data Filtering Networks",
+            "https://huggingface.co/apple",
+            "apple-amlr",
+            "Apple Machine Learning Research Model licence: for research only",
+        ),
+    ),
+    (
+        r"(laion|datacomp|commonpool)\w*|laion/.*|timm/.*\.laion\w+",
         Publisher(
             "OpenCLIP",
             "https://github.com/mlfoundations/open_clip",
@@ -106,9 +116,14 @@ class WeightSource:
     @property
     def publisher(self) -> Publisher | None:
         """Who published it, by its name; None if that is not known."""
-        called = f"{self.hub_id or ''} {self.weights}".lower()
+        names = [self.weights.rpartition("/")[2], (self.hub_id or "").strip("/")]
         return next(
-            (publisher for pattern, publisher in _PUBLISHERS if re.search(pattern, called)), None
+            (
+                publisher
+                for pattern, publisher in _PUBLISHERS
+                if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names)
+            ),
+            None,
         )
 
     @property
@@ -119,15 +134,18 @@ class WeightSource:
         return None if self.publisher is None else self.publisher.hub_id
 
 
-def license_of(sources: list[WeightSource]) -> str:
+def license_of(sources: list[WeightSource]) -> str | None:
     """Gives the licence that weights of several sources carry together.
 
     Args:
         sources: Where they come from.
 
     Returns:
-        The Hub's short name; "other" where one is not known or not permissive.
+        The Hub's short name; "other" where one is not known or not permissive, None without any
+        source: then it is up to who trained the model.
     """
+    if not sources:
+        return None
     found = {None if one.publisher is None else one.publisher.license for one in sources}
     # The modelling code that lies in the folder is Apache-2.0.
     return "apache-2.0" if found <= set(PERMISSIVE_LICENSES) else "other"

@@ -13,6 +13,7 @@ from score_hf.conversion.model_card import (
     MeasuredResult,
     ModelCardFacts,
     build_model_card,
+    inherit_sources,
 )
 from score_hf.conversion.model_folder import store_classes, write_model_folder
 from score_hf.conversion.published_weights import WeightSource
@@ -43,6 +44,10 @@ def metadata_of(card: str) -> dict:
 def test_the_metadata_are_what_the_hub_looks_for(model):
     metadata = metadata_of(card_of(model, general=SOUP, context=REMOTE, datasets=["me/isaid"]))
     assert metadata.pop("tags")[:2] == ["score", "instance-segmentation"]
+    assert [one["part"] for one in metadata.pop("weight_sources")] == [
+        "general CLIP",
+        "remote-sensing CLIP",
+    ]
     assert metadata == {
         "library_name": "transformers",
         "pipeline_tag": "image-segmentation",
@@ -84,7 +89,10 @@ def test_random_parts_stand_at_the_top(model):
             "other",
             "timm/vit_base",
         ),
+        ("dfn2b", "apple/DFN2B-CLIP-ViT-L-14/", "other", "apple/DFN2B"),
         ("mine.pt", None, "other", None),
+        ("my_openai_laion_fcclip.pt", None, "other", None),
+        ("mine.pt", "me/clip", "other", "me/clip"),
     ],
 )
 def test_licences_of_the_sources_are_told(model, weights, hub_id, license, base_model):
@@ -94,8 +102,25 @@ def test_licences_of_the_sources_are_told(model, weights, hub_id, license, base_
     assert ("license_name" in metadata) is (license == "other")
     assert str(metadata.get("base_model", [None])[0]).startswith(str(base_model))
     licences = card.split("## Licences")[1]
-    assert ("not known" in licences) is (weights == "mine.pt")
+    assert ("not known" in licences) is (base_model is None and license == "other")
+    assert ("[its page]" in licences) is (hub_id == "me/clip")
     assert f"`{weights}`" in card
+
+
+def test_without_sources_no_licence_is_claimed(model):
+    card = card_of(model)
+    assert "license" not in metadata_of(card)
+    assert "weights: what those say who trained them" in card
+
+
+def test_a_model_trained_from_another_keeps_its_sources(model, tmp_path):
+    facts = ModelCardFacts("First", general=SOUP, context=REMOTE)
+    build_model_card(facts, model, tiny_processor()).save(tmp_path / "README.md")
+    kept = inherit_sources(ModelCardFacts("Second", notes=["Trained."]), tmp_path)
+    assert kept == ModelCardFacts("Second", general=SOUP, context=REMOTE, notes=["Trained."])
+    (tmp_path / "README.md").write_text("# A card of someone else")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert inherit_sources(ModelCardFacts("Second"), folder) == ModelCardFacts("Second")
 
 
 def test_results_become_a_model_index(model, tmp_path):
