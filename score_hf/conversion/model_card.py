@@ -170,9 +170,7 @@ def _metadata(facts: ModelCardFacts) -> ModelCardData:
         datasets=list(facts.datasets) or None,
         model_name=facts.title if results else None,
         eval_results=results or None,
-        **{
-            _SOURCES: [{"part": part, **asdict(one)} for part, one in facts.sources.items()] or None
-        },
+        weight_sources=listed or None,
     )
 
 
