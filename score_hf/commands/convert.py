@@ -1,18 +1,22 @@
 """`score-hf convert`: published weights into one folder that `from_pretrained` loads."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .terminal import FAILURE, INTERRUPTED, fail, plain_messages, quiet_transformers
 
 _CLIP = "OpenCLIP models"
+_CHECKPOINT = "Detectron2 checkpoints"
 
 
 def convert(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to write; with --to, a file.", show_default=False
+        ),
     ],
     general: Annotated[
         str | None,
@@ -79,6 +83,71 @@ def convert(
     seed: Annotated[
         int, typer.Option(help="Of the weights that stay random.", rich_help_panel=_CLIP)
     ] = 0,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A trained checkpoint of the original SCORE or of FC-CLIP, in place of OpenCLIP "
+            "models; given twice, one that lies in two files. With --to: a model's folder.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="The yaml file that it was trained with: says what shapes do not.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    seen_classes: Annotated[
+        str | None,
+        typer.Option(
+            help="What it was trained on, written as for --classes. Without it: COCO, iSAID or "
+            "SIOR, by the yaml file or the number of classes.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    text_heads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Attention heads of the text tower. Without it: its width / 64.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    context_heads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Attention heads of the context trunk. Without it: its width / 64.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    decoder_heads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Attention heads of the decoders. Without it: the yaml file's NHEADS, else as "
+            "many as sample 4 points.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
+    drop_unused: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unused",
+            help="Do not keep the tensors that the model has no place for; the way back is then "
+            "not exact.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="detectron2: write the model's folder given as --checkpoint under the original's "
+            "names, to --output, a .pth or .safetensors file.",
+            rich_help_panel=_CHECKPOINT,
+        ),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -99,11 +168,28 @@ def convert(
     """Make a model's folder of published weights.
 
     Two OpenCLIP models become a SCORE model whose own parts are still to be trained; by default
-    the paper's two, downloaded from the Hugging Face Hub.
+    the paper's two, downloaded from the Hugging Face Hub. With --checkpoint, a trained checkpoint
+    of detectron2 becomes a model that is ready to use.
     """
+    of_clip = {
+        "--general": general,
+        "--general-weights": general_weights,
+        "--general-activation": general_activation,
+        "--context": context,
+        "--context-weights": context_weights,
+        "--context-activation": context_activation,
+    }
+    of_checkpoint = {
+        "--config-file": config_file,
+        "--seen-classes": seen_classes,
+        "--text-heads": text_heads,
+        "--context-heads": context_heads,
+        "--decoder-heads": decoder_heads,
+        "--drop-unused": drop_unused or None,
+    }
+    of_folder = {"--classes": classes, "--without-text-tower": without_text_tower or None}
     quiet_transformers()
     from ..processing.prompts import parse_class_names
-    from .converting_open_clip import convert_open_clip
 
     try:
         with plain_messages():
@@ -114,25 +200,68 @@ def convert(
                     "no class."
                 )
             try:
-                convert_open_clip(
-                    output,
-                    general=general,
-                    general_weights=general_weights,
-                    general_activation=general_activation,
-                    context=context,
-                    context_weights=context_weights,
-                    context_activation=context_activation,
-                    out_of_vocabulary=out_of_vocabulary,
-                    classes=names,
-                    text_tower=not without_text_tower,
-                    dtype=dtype,
-                    verify=not no_verify,
-                    seed=seed,
-                    overwrite=overwrite,
-                )
+                if to is not None:
+                    _refuse({**of_clip, **of_checkpoint, **of_folder}, "has no use with `--to`")
+                    _export(to, checkpoint or [], output, overwrite)
+                elif checkpoint:
+                    _refuse(of_clip, "names an OpenCLIP model, which `--checkpoint` holds itself")
+                    from ..conversion.detectron2_config import AttentionHeads
+                    from .converting_detectron2 import convert_detectron2
+
+                    convert_detectron2(
+                        checkpoint,
+                        output,
+                        config_file=config_file,
+                        heads=AttentionHeads(text_heads, context_heads, decoder_heads),
+                        seen_classes=seen_classes,
+                        classes=names,
+                        text_tower=not without_text_tower,
+                        dtype=dtype,
+                        keep_unused=not drop_unused,
+                        verify=not no_verify,
+                        overwrite=overwrite,
+                    )
+                else:
+                    _refuse(of_checkpoint, "needs `--checkpoint`")
+                    from .converting_open_clip import convert_open_clip
+
+                    convert_open_clip(
+                        output,
+                        general=general,
+                        general_weights=general_weights,
+                        general_activation=general_activation,
+                        context=context,
+                        context_weights=context_weights,
+                        context_activation=context_activation,
+                        out_of_vocabulary=out_of_vocabulary,
+                        classes=names,
+                        text_tower=not without_text_tower,
+                        dtype=dtype,
+                        verify=not no_verify,
+                        seed=seed,
+                        overwrite=overwrite,
+                    )
             except ImportError as error:
                 fail(f"{error}; converting needs `pip install 'score-hf[convert]'`.", FAILURE)
             except OSError as error:
                 fail(error, FAILURE)
     except KeyboardInterrupt:
         fail("stopped by the user; nothing was written.", INTERRUPTED)
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"`{given[0]}` {reason}.")
+
+
+def _export(to: str, folders: list[Path], output: Path, overwrite: bool) -> None:
+    from .converting_detectron2 import export_detectron2
+
+    if to != "detectron2":
+        raise ValueError(f"`--to` must be detectron2, got {to!r}.")
+    if len(folders) != 1:
+        raise ValueError(
+            f"`--to detectron2` needs `--checkpoint` with one model's folder, got {len(folders)}."
+        )
+    export_detectron2(folders[0], output, overwrite)

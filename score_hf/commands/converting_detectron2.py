@@ -54,9 +54,11 @@ def convert_detectron2(
     from ..conversion.model_folder import store_classes, write_model_folder
     from ..conversion.staging import check_output, staged
     from ..conversion.verification import check_differences
+    from ..loading import check_dtype
     from ..processing.prompts import parse_class_names
 
     check_output(output, overwrite)
+    check_dtype(dtype)
     seen = None if seen_classes is None else parse_class_names(seen_classes)
     recipe = None if config_file is None else read_recipe(config_file)
     state = read_checkpoint(files)
