@@ -7,6 +7,8 @@ are answered by the stand-ins below, every other is refused.
 """
 
 import pickle
+import pickletools
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,8 @@ _ALLOWED: dict[tuple[str, str], _StandIn] = {
         )
     },
 }
+# What gives a part of the file a number, by which a later part refers to it.
+_NUMBERING = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 class _RefusedError(ValueError):
@@ -98,6 +102,13 @@ class _SafeUnpickler(pickle.Unpickler):
 
     def persistent_load(self, _: Any) -> Any:
         raise _RefusedError("it refers to an object outside the file")
+
+
+def _check_sizes(content: bytes) -> None:
+    """Refuses numbers that make the machine set aside gigabytes for a file of a few bytes."""
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name in _NUMBERING and (argument or 0) > len(content):
+            raise pickle.UnpicklingError("it numbers more parts than it has")
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
@@ -116,8 +127,9 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
         ValueError: If it holds something that SAMRS's files do not; nothing of it was run.
     """
     try:
-        with path.open("rb") as stream:
-            objects = _SafeUnpickler(stream).load()
+        content = path.read_bytes()
+        _check_sizes(content)
+        objects = _SafeUnpickler(BytesIO(content)).load()
     except _RefusedError as refusal:
         raise ValueError(
             f"`root` has the pickle '{path}', which was not read because {refusal}; a pickle can "

@@ -102,7 +102,17 @@ def test_a_reference_outside_the_file_is_refused(tmp_path):
         read_objects(tmp_path / "a.pkl")
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle at all", b"\x80\x04R."])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle at all",
+        b"\x80\x04R.",
+        # These would set aside gigabytes: a part with a high number, and a long array of bytes.
+        b"\x80\x02]r\xff\xff\xff\x07.",
+        b"\x80\x05\x96\xff\xff\xff\x7f\x00\x00\x00\x00.",
+    ],
+)
 def test_a_damaged_file_is_told_apart(tmp_path, content):
     path = tmp_path / "a.pkl"
     path.write_bytes(content)
