@@ -12,6 +12,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval, Params
 
+from .vocabulary import average_by_seen
+
 MAX_DETECTIONS = [1, 10, 300]
 AREAS = ("all", "small", "medium", "large")
 IOU_50, IOU_75 = 0, 5
@@ -163,36 +165,8 @@ def summarize(
         "per_class_AP50": {
             name: _mean(precision[IOU_50, :, place, everywhere]) for place, name in enumerate(names)
         },
-        **summarize_seen(by_class, seen),
+        **average_by_seen(by_class, seen),
     }
-
-
-def summarize_seen(
-    by_class: dict[str, float | None], seen: Sequence[bool] | None
-) -> dict[str, float | None]:
-    """Averages a figure over the classes trained on and over the others.
-
-    Args:
-        by_class: The figure of each class, None where there is nothing to measure.
-        seen: Which of them the model was trained on; None if that is not known.
-
-    Returns:
-        `seen`, `unseen` and their `harmonic_mean`.
-    """
-    means: list[float | None] = [None, None]
-    if seen is not None:
-        for place, wanted in enumerate((True, False)):
-            values = [
-                value
-                for value, is_seen in zip(by_class.values(), seen, strict=True)
-                if value is not None and bool(is_seen) is wanted
-            ]
-            means[place] = float(np.mean(values)) if values else None
-    one, other = means
-    harmonic = None
-    if one is not None and other is not None:
-        harmonic = 2 * one * other / (one + other) if one + other else 0.0
-    return {"seen": one, "unseen": other, "harmonic_mean": harmonic}
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -3,26 +3,28 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
-from tqdm.auto import tqdm
 
-from ..data.loading import class_names, coco_ground_truth
+from ..data.loading import class_names, coco_ground_truth, kind
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.predictions import check_count, check_fraction
 from ..processing.processing_score import ScoreProcessor
 from .instance_task import InstanceTask
-from .predicting import Row, predict_rows
+from .panoptic_task import PanopticTask
 from .prediction_files import PredictionFolder, write_predictions
 from .processes import Processes, joined_processes
-from .vocabulary import make_vocabulary
+from .report import write_report
+from .semantic_task import SemanticTask
+from .shared_work import SharedWork
+from .task import EvaluationTask
+from .vocabulary import Vocabulary, make_vocabulary
 
 TaskName = Literal["instance", "semantic", "panoptic"]
-Item = TypeVar("Item")
 
 
 def evaluate_model(
@@ -30,14 +32,18 @@ def evaluate_model(
     processor: ScoreProcessor,
     dataset: Any,
     *,
+    task: TaskName | None = None,
     alpha: float | None = None,
     beta: float | None = None,
     prompts: Sequence[str] | None = None,
     training_names: Sequence[str] | None = None,
+    extra_names: Sequence[str] = (),
     threshold: float = 0.0,
     batch_size: int = 1,
+    sweep: bool = False,
     folder: Path | None = None,
     predictions_file: Path | None = None,
+    report_file: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -49,22 +55,29 @@ def evaluate_model(
         model: Not wrapped for training; it is used in evaluation mode and left as it was.
         processor: Its processor.
         dataset: A split, of `score_hf.data.loading.load_split`.
+        task: None: "instance" or "semantic", whatever the dataset is made for. Of an instance set,
+            semantic truth is the union of a class's objects, all else is ignored; `truth_maps`
+            says what panoptic truth is.
         alpha: Weight of the out-of-vocabulary scores for classes trained on; None: the model's.
         beta: The same for other classes.
         prompts: What is asked for, one entry a class of the dataset; None: its own names.
         training_names: Of all classes that the model was trained on; None: what the processor
             says.
+        extra_names: Further names that the model can answer with, which are always wrong, such as
+            FloodNet's background.
         threshold: Lowest score of a prediction; 0 as in the original.
         batch_size: How many images are computed together at most.
+        sweep: Whether to try out other `alpha` and `beta` too; for instances.
         folder: Keeps predictions, so that an evaluation that was killed goes on where it was;
             shared by all processes. None: a temporary one.
         predictions_file: Where to write the predictions, in COCO's results format.
+        report_file: Where to write a page of HTML that shows it all.
         settings: What else the predictions depend on, such as names of model and dataset; it is
             checked where an evaluation goes on, and told with the figures.
         progress: Whether the first process shows a bar.
 
     Returns:
-        The figures, the same in every process.
+        The figures of the task, `num_images` and `settings`; the same in every process.
 
     Raises:
         ValueError: If an argument is not valid, an image cannot be read, or `folder` holds
@@ -73,90 +86,88 @@ def evaluate_model(
     check_count(batch_size, "batch_size")
     check_fraction(threshold, "threshold")
     known = processor.seen_classes if training_names is None else training_names
-    vocabulary = make_vocabulary(class_names(dataset), prompts, known)
+    vocabulary = make_vocabulary(class_names(dataset), prompts, known, extra_names)
+    name = task or kind(dataset)
+    if sweep and name != "instance":
+        raise ValueError(f"`sweep` is for the task 'instance', but the task is {name!r}.")
+    work_on = _make_task(name, processor, vocabulary, dataset, threshold, sweep)
+    image_ids = _list_images(dataset)
     with joined_processes() as processes, _evaluating(model, alpha, beta):
+        own_alpha, own_beta = model.config.alpha, model.config.beta
         told = {
             **(settings or {}),
-            "alpha": model.config.alpha,
-            "beta": model.config.beta,
+            "task": name,
+            "alpha": own_alpha,
+            "beta": own_beta,
             "threshold": threshold,
+            "max_detections": processor.max_detections,
             "classes": list(vocabulary.names),
             "prompts": list(vocabulary.prompts),
             "seen_classes": None if vocabulary.seen is None else list(vocabulary.seen),
+            "extra_names": list(vocabulary.extra),
         }
-        task = InstanceTask(processor, vocabulary, coco_ground_truth(dataset), threshold)
+        depends_on = {**told, "sweep": sweep, "weights": fingerprint(model)}
         with (
             _shared_folder(folder, processes) as shared,
-            PredictionFolder(
-                shared, {**told, "weights": fingerprint(model)}, processes.rank
-            ) as store,
+            PredictionFolder(shared, depends_on, processes.rank) as store,
         ):
-            # Nobody may write before everybody has seen what there is.
-            processes.wait()
-            _predict(model, processor, task, dataset, store, processes, batch_size, progress)
-            processes.wait()
-            store.refresh()
-            figures = _measure(task, store, processes, progress)
-            if processes.is_first and predictions_file is not None:
-                write_predictions(store, sorted(task.images), predictions_file)
-            return processes.share({**figures, "num_images": len(task.images), "settings": told})
+            work = SharedWork(work_on, dataset, image_ids, store, processes, progress)
+            work.predict(model, processor, batch_size)
+            measured = work.measure(work_on.measure)
+            swept = {}
+            if isinstance(work_on, InstanceTask) and sweep:
+                limit = processor.max_detections
+                swept["sweep"] = work.sweep(work_on, own_alpha, own_beta, limit, model.device)
+            figures = {}
+            if processes.is_first:
+                findings = work_on.summarize(measured)
+                figures = {
+                    **findings.figures,
+                    **swept,
+                    "num_images": len(image_ids),
+                    "settings": told,
+                }
+                if predictions_file is not None:
+                    write_predictions(store, sorted(image_ids), predictions_file)
+                if report_file is not None:
+                    write_report(report_file, work, findings, figures)
+            return processes.share(figures)
 
 
-def _predict(
-    model: ScoreForInstanceSegmentation,
+def _make_task(
+    name: str,
     processor: ScoreProcessor,
-    task: InstanceTask,
+    vocabulary: Vocabulary,
     dataset: Any,
-    store: PredictionFolder,
-    processes: Processes,
-    batch_size: int,
-    progress: bool,
-) -> None:
-    """Predicts this process's part of the images that are not done yet."""
-    with torch.inference_mode():
-        classifier = task.vocabulary.encode(model, processor)
-    missing = [number for number in task.images if number not in store.image_ids]
-    own = set(missing[processes.rank :: processes.count])
-    records = predict_rows(
-        model, processor, classifier, _undecoded_rows(dataset, own), task.read, batch_size
-    )
-    for record in _bar(records, len(own), "predicting", processes, progress):
-        store.append(record)
+    threshold: float,
+    keep_logits: bool,
+) -> EvaluationTask:
+    if name == "semantic":
+        return SemanticTask(processor, vocabulary)
+    if name == "panoptic":
+        return PanopticTask(processor, vocabulary, kind(dataset) == "semantic", threshold)
+    if name != "instance":
+        raise ValueError(f"`task` must be instance, semantic or panoptic, got {name!r}.")
+    if kind(dataset) == "semantic":
+        raise ValueError(
+            "`task` is 'instance', but `dataset` has label images, without objects: evaluate it "
+            "with 'semantic' or 'panoptic'."
+        )
+    truth = coco_ground_truth(dataset)
+    return InstanceTask(processor, vocabulary, truth, threshold, keep_logits)
 
 
-def _measure(
-    task: InstanceTask, store: PredictionFolder, processes: Processes, progress: bool
-) -> dict[str, Any]:
-    """Measures the images, shared between the processes; the first one returns the figures."""
-    numbers = sorted(task.images)
-    own = numbers[processes.rank :: processes.count]
-    bar = _bar(own, len(own), "measuring", processes, progress)
-    parts = processes.gather([task.measure(store.read(number)) for number in bar])
-    if not processes.is_first:
-        return {}
-    measured = [
-        parts[place % processes.count][place // processes.count] for place in range(len(numbers))
-    ]
-    return task.summarize(measured)
-
-
-def _undecoded_rows(dataset: Any, wanted: set[int]) -> Iterator[Row]:
-    """Reads rows without decoding pictures, which would be in vain for other processes' rows."""
-    from datasets import Image
-
-    if hasattr(dataset, "select"):
-        places = [place for place, number in enumerate(dataset["image_id"]) if number in wanted]
-        dataset = dataset.select(places)
-    for row in dataset.cast_column("image", Image(decode=False)):
-        if row["image_id"] in wanted:
-            yield row
-
-
-def _bar(
-    items: Iterable[Item], total: int, what: str, processes: Processes, progress: bool
-) -> Iterable[Item]:
-    shown = progress and processes.is_first
-    return tqdm(items, desc=what, total=total, unit="image", disable=not shown)
+def _list_images(dataset: Any) -> list[int]:
+    """Lists image ids, which must tell the images apart."""
+    image_ids = [row["image_id"] for row in dataset.select_columns(["image_id"])]
+    if not image_ids:
+        raise ValueError("`dataset` has no images.")
+    if len(set(image_ids)) < len(image_ids):
+        twice = next(number for number in image_ids if image_ids.count(number) > 1)
+        raise ValueError(
+            f"`dataset` must give each image its own `image_id`, but has {twice} twice."
+        )
+    return image_ids
 
 
 def fingerprint(model: torch.nn.Module) -> str:
@@ -183,9 +194,12 @@ def _evaluating(
     """Puts the model into evaluation mode with these weights, and back as it was."""
     config, was_training = model.config, model.training
     own = config.alpha, config.beta
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        if value is not None:
-            setattr(config, name, check_fraction(value, name))
+    if alpha is not None:
+        check_fraction(alpha, "alpha")
+    if beta is not None:
+        check_fraction(beta, "beta")
+    config.alpha = own[0] if alpha is None else alpha
+    config.beta = own[1] if beta is None else beta
     model.eval()
     try:
         yield

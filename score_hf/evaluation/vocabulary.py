@@ -1,7 +1,7 @@
 """The classes of a dataset as prompts, and which of them the model was trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,12 +23,19 @@ class Vocabulary:
         seen: Which of them the model was trained on; None if that is not known.
         extra: Further names that the model can answer and that count for no class: whatever is
             called so is wrong (or, among instances, left out).
+        seen_extra: Which of these the model was trained on.
     """
 
     names: tuple[str, ...]
     prompts: tuple[str, ...]
     seen: tuple[bool, ...] | None = None
     extra: tuple[str, ...] = ()
+    seen_extra: tuple[bool, ...] = ()
+
+    @property
+    def ensemble_as_seen(self) -> list[bool]:
+        """Which prompts and extra names the ensemble weighs by alpha; the others get beta."""
+        return [*(self.seen or [False] * len(self.names)), *self.seen_extra]
 
     def encode(
         self, model: ScoreForInstanceSegmentation, processor: ScoreProcessor
@@ -45,15 +52,9 @@ class Vocabulary:
         Raises:
             ValueError: If a name stands for two classes, or the model has no text tower.
         """
-        prompts = [*self.prompts, *self.extra]
-        tokens = processor.tokenize_classes(prompts).to(model.device)
-        classifier = model.build_classifier(**tokens)
-        if self.seen is None:
-            return classifier
-        own = classifier.seen_classes
-        assert own is not None
-        seen = torch.tensor([*self.seen, *own[len(self.seen) :].tolist()], device=own.device)
-        return replace(classifier, seen_classes=seen)
+        tokens = processor.tokenize_classes([*self.prompts, *self.extra]).to(model.device)
+        tokens["seen_classes"] = torch.tensor(self.ensemble_as_seen, device=model.device)
+        return model.build_classifier(**tokens)
 
 
 def make_vocabulary(
@@ -86,7 +87,36 @@ def make_vocabulary(
             f"{len(chosen)}."
         )
     seen = None if training_names is None else tuple(find_seen_classes(chosen, training_names))
-    return Vocabulary(tuple(names), tuple(chosen), seen, tuple(extra))
+    seen_extra = find_seen_classes(extra, training_names or ())
+    return Vocabulary(tuple(names), tuple(chosen), seen, tuple(extra), tuple(seen_extra))
+
+
+def average_by_seen(
+    by_class: dict[str, float | None], seen: Sequence[bool] | None
+) -> dict[str, float | None]:
+    """Averages a figure over the classes trained on and over the others.
+
+    Args:
+        by_class: The figure of each class, None where there is nothing to measure.
+        seen: Which of them the model was trained on; None if that is not known.
+
+    Returns:
+        `seen`, `unseen` and their `harmonic_mean`.
+    """
+    means: list[float | None] = [None, None]
+    if seen is not None:
+        for place, wanted in enumerate((True, False)):
+            values = [
+                value
+                for value, is_seen in zip(by_class.values(), seen, strict=True)
+                if value is not None and bool(is_seen) is wanted
+            ]
+            means[place] = sum(values) / len(values) if values else None
+    one, other = means
+    harmonic = None
+    if one is not None and other is not None:
+        harmonic = 2 * one * other / (one + other) if one + other else 0.0
+    return {"seen": one, "unseen": other, "harmonic_mean": harmonic}
 
 
 def read_training_names(source: str) -> list[str]:

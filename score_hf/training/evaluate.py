@@ -6,7 +6,7 @@ torchrun --nproc_per_node 2 -m score_hf.training.evaluate --dataset DIR --split 
 import shutil
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,8 +56,32 @@ def evaluate(
             "its order; | separates synonyms. Without it: the dataset's own names."
         ),
     ] = None,
+    extra_names: Annotated[
+        str | None,
+        typer.Option(
+            help="Further names that the model can answer with and that are always wrong, such as "
+            '"background"; commas separate them.'
+        ),
+    ] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="Mask AP of instances, IoU of classes of pixels, or panoptic quality. Without it: "
+            "instance or semantic, whatever the dataset is made for."
+        ),
+    ] = None,
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep", help="Also measure AP for other alpha and beta, without running again."
+        ),
+    ] = False,
     predictions: Annotated[
         Path | None, typer.Option(help="JSON file for the predictions, in COCO's results format.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="HTML file with curves, confusions and the best and worst images."),
     ] = None,
     threshold: Annotated[
         float, typer.Option(help="Lowest score of a prediction; 0, as in the original, keeps all.")
@@ -81,8 +105,9 @@ def evaluate(
     from ..evaluation.processes import launched_processes
     from ..evaluation.vocabulary import read_names, read_training_names
     from ..loading import load_model
+    from ..processing.prompts import parse_class_names
 
-    for path in filter(None, (output, predictions)):
+    for path in filter(None, (output, predictions, report)):
         path.parent.mkdir(parents=True, exist_ok=True)
     model = model or DEFAULT_MODEL
     with launched_processes() as (processes, own_device):
@@ -95,19 +120,59 @@ def evaluate(
             loaded,
             processor,
             rows,
+            task=None if task is None else task.value,
             alpha=alpha,
             beta=beta,
             prompts=asked,
             training_names=training_names,
+            extra_names=[] if extra_names is None else parse_class_names(extra_names),
+            sweep=sweep,
             threshold=threshold,
             batch_size=batch_size,
             folder=folder,
             predictions_file=predictions,
+            report_file=report,
             settings={"model": model, "dataset": dataset, "split": split, "dtype": dtype},
         )
         if processes.is_first:
             write_json(output, figures, indent=2)
             shutil.rmtree(folder)
+            print_figures(figures)
+            typer.echo(f"{figures['num_images']} images, figures written to {output}")
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Prints the figures of the dataset and of its classes, in percent.
+
+    Args:
+        figures: Of `evaluate_model`.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    seen = figures["settings"]["seen_classes"] or [None] * len(figures["per_class"])
+    totals = {
+        name: value
+        for name, value in figures.items()
+        if (value is None or isinstance(value, float)) and name != "best_F1_threshold"
+    }
+    tables = Table("Figure", box=SIMPLE_HEAD), Table("Class", "Trained on", box=SIMPLE_HEAD)
+    for table in tables:
+        table.add_column("%", justify="right")
+    for name, value in totals.items():
+        tables[0].add_row(name, _percent(value))
+    for (name, value), is_seen in zip(figures["per_class"].items(), seen, strict=True):
+        trained = {True: "yes", False: "no", None: "not known"}[is_seen]
+        # Not as plain strings: what stands in square brackets would be taken for markup.
+        tables[1].add_row(Text(name), trained, _percent(value))
+    for table in tables:
+        Console().print(table)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f}"
 
 
 def main() -> None:

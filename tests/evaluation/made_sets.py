@@ -10,6 +10,7 @@ from datasets import Dataset
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from score_hf.data.records import Kind
 from score_hf.data.schema import features_of
 
 NAMES = ("ship", "storage_tank", "harbor", "bridge")
@@ -102,12 +103,16 @@ def _image(random: np.random.Generator, number: int) -> dict:
     }
 
 
+def made_set(rows: list[dict], names: tuple[str, ...] = NAMES, kind: Kind = "instance") -> Dataset:
+    return Dataset.from_list(rows, features=features_of(kind, names))
+
+
 def instance_set(count: int, seed: int = 0, names: tuple[str, ...] = NAMES) -> Dataset:
-    return Dataset.from_list(instance_rows(count, seed), features=features_of("instance", names))
+    return made_set(instance_rows(count, seed, names), names)
 
 
 def semantic_set(count: int, seed: int = 0, names: tuple[str, ...] = NAMES) -> Dataset:
-    return Dataset.from_list(semantic_rows(count, seed), features=features_of("semantic", names))
+    return made_set(semantic_rows(count, seed, names), names, "semantic")
 
 
 def write_set(folder: Path, dataset: Dataset, split: str = "val") -> Path:

@@ -1,7 +1,6 @@
 import contextlib
 import copy
 import io
-import math
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from score_hf.evaluation.coco_metrics import (
     accumulate_matches,
     match_image,
     summarize,
-    summarize_seen,
 )
 from tests.evaluation.made_sets import encode, instance_set, noisy_predictions, rectangle
 
@@ -114,22 +112,3 @@ def test_nothing_predicted_and_nothing_to_find():
     assert figures["AP"] == 0 and figures["AR"] == 0 and figures["seen"] is None
     empty = {**truth, "annotations": []}
     assert summarize(by_image(empty, []), NAMES, None)["AP"] is None
-
-
-@pytest.mark.parametrize(
-    "seen, expected",
-    [
-        ([True, False, False, False], (0.2, 0.6, 0.3)),
-        ([True, True, True, True], (0.4, None, None)),
-        ([False, False, True, False], (None, 0.4, None)),
-        (None, (None, None, None)),
-    ],
-)
-def test_means_of_seen_and_unseen_classes(seen, expected):
-    means = summarize_seen({"a": 0.2, "b": 0.6, "c": None, "d": None}, seen)
-    for value, wanted in zip(means.values(), expected, strict=True):
-        assert value is None if wanted is None else math.isclose(value, wanted)
-
-
-def test_harmonic_mean_of_two_zeros():
-    assert summarize_seen({"a": 0.0, "b": 0.0}, [True, False])["harmonic_mean"] == 0
