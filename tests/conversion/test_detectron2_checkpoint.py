@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation
+from score_hf.conversion.clip_tokenizer import clip_tokenizer
 from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
 from score_hf.conversion.detectron2_config import AttentionHeads
 from score_hf.conversion.detectron2_recipe import Detectron2Recipe
@@ -23,9 +24,7 @@ COCO = [*COCO_THINGS, *COCO_STUFF]
 @pytest.fixture(scope="module")
 def tokenizer():
     pytest.importorskip("open_clip")
-    from tests.parity.network import read_tokenizer
-
-    return read_tokenizer()
+    return clip_tokenizer()
 
 
 @pytest.fixture(scope="module")

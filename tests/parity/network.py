@@ -1,8 +1,6 @@
 """The project's model and processor for one seed of the goldens."""
 
-import gzip
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,6 +12,7 @@ from score_hf import (
     ScoreImageProcessor,
     ScoreProcessor,
 )
+from score_hf.conversion.clip_tokenizer import clip_tokenizer
 from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
 from score_hf.conversion.detectron2_config import AttentionHeads
 
@@ -41,10 +40,9 @@ def build_model(seed: GoldenSeed, converted: Path | None = None) -> ScoreForInst
         ValueError: If the weights do not fill the model exactly.
     """
     if converted is not None:
-        inside = converted / seed.folder
-        folder = inside if inside.is_dir() else converted
+        folder = _folder_of(seed, converted)
         return _as_recorded(ScoreForInstanceSegmentation.from_pretrained(folder), seed)
-    checkpoint = convert_checkpoint(seed.weights or {}, read_tokenizer(), read_heads(seed))
+    checkpoint = convert_checkpoint(seed.weights or {}, clip_tokenizer(), read_heads(seed))
     foreign = [name for name in checkpoint.extras.tensors if not _WITHOUT_EFFECT.match(name)]
     if foreign:
         raise ValueError(f"`weights` of seed {seed.name} have no place in the model: {foreign}.")
@@ -80,36 +78,25 @@ def _as_recorded(
     ).eval()
 
 
-def build_processor(seed: GoldenSeed) -> ScoreProcessor:
+def build_processor(seed: GoldenSeed, converted: Path | None = None) -> ScoreProcessor:
     """Builds the processor, whose seen classes are those of the seed's training."""
+    tokenizer = read_tokenizer(seed, converted)
     return ScoreProcessor(
-        ScoreImageProcessor(do_resize=False), read_tokenizer(), seen_classes=seed.names[0]
+        ScoreImageProcessor(do_resize=False), tokenizer, seen_classes=seed.names[0]
     )
 
 
-def read_tokenizer() -> CLIPTokenizer:
-    """Builds CLIP's tokenizer from the vocabulary that OpenCLIP brings along.
+def read_tokenizer(seed: GoldenSeed, converted: Path | None = None) -> CLIPTokenizer:
+    """Builds CLIP's tokenizer, or reads that of a converted folder.
 
     Raises:
-        ImportError: If OpenCLIP is not installed.
+        ImportError: If OpenCLIP, from whose vocabulary it is built, is not installed.
     """
-    package = find_spec("open_clip")
-    if package is None or package.origin is None:
-        raise ImportError(
-            "Checking texts needs OpenCLIP's vocabulary: `pip install open_clip_torch`."
-        )
-    path = Path(package.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
-    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
-    # The original's vocabulary ends here: 256 bytes, 256 at a word's end, merges, two marks.
-    merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
-    letters = list(_byte_letters())
-    words = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {word: index for index, word in enumerate(words)}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges)
+    if converted is None:
+        return clip_tokenizer()
+    return CLIPTokenizer.from_pretrained(_folder_of(seed, converted))
 
 
-def _byte_letters() -> list[str]:
-    """A visible letter for each byte, in the order of GPT-2's vocabulary."""
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return [*map(chr, visible), *(chr(256 + index) for index in range(256 - len(visible)))]
+def _folder_of(seed: GoldenSeed, converted: Path) -> Path:
+    inside = converted / seed.folder
+    return inside if inside.is_dir() else converted

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from score_hf import ScoreForInstanceSegmentation
+from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 
 from .empty_images import check_empty_images
 from .golden import GoldenSeed, GoldenSet
@@ -36,11 +36,13 @@ def check_folder(folder: Path, converted: Path | None = None) -> Report:
             with report.guard("weights", f"seed {seed.name}"):
                 models[seed.name] = build_model(seed, converted)
     with report.guard("text", "whole"):
-        check_text(golden, models, read_tokenizer(), report)
+        tokenizer = read_tokenizer(golden.seeds[0], converted)
+        check_text(golden, models, tokenizer, report)
     for seed in golden.seeds:
         if seed.name in models:
             with report.guard("network", f"seed {seed.name}"):
-                _check_network(seed, models[seed.name], report)
+                processor = build_processor(seed, converted)
+                _check_network(seed, models[seed.name], processor, report)
     recipes = golden.entries("preprocess_and_schedule.json")
     if recipes is not None:
         with report.guard("optimiser: recipe", "whole"):
@@ -52,8 +54,12 @@ def check_folder(folder: Path, converted: Path | None = None) -> Report:
     return report
 
 
-def _check_network(seed: GoldenSeed, model: ScoreForInstanceSegmentation, report: Report) -> None:
-    processor = build_processor(seed)
+def _check_network(
+    seed: GoldenSeed,
+    model: ScoreForInstanceSegmentation,
+    processor: ScoreProcessor,
+    report: Report,
+) -> None:
     check_inference(seed, model, processor, report)
     steps = check_training(seed, model, processor, report)
     check_empty_images(seed, model, processor, report)
