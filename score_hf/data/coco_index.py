@@ -111,10 +111,12 @@ class CocoIndex:
                 f"`annotations`: category numbers must be whole numbers, but '{self.path}' has "
                 f"{entry['id']!r}."
             )
-        if isinstance(entry.get("image_id"), list | dict) or isinstance(
-            entry.get("id"), list | dict
-        ):
-            raise ValueError(f"`annotations`: '{self.path}' has a number that is a {type(entry)}.")
+        for name in ("id", "image_id", "category_id"):
+            if isinstance(entry.get(name), list | dict):
+                raise ValueError(
+                    f"`annotations`: '{self.path}' has an entry of `{key}` whose {name} is no "
+                    f"number: {str(entry[name])[:80]}."
+                )
         return entry
 
     def _read_images(self, entries: list[dict[str, Any]]) -> dict[Any, int]:

@@ -89,10 +89,12 @@ class _Reader:
 
     def _fill(self) -> bool:
         chunk = self._stream.read(_CHUNK)
+        if not chunk:
+            return False
         self._text = self._text[self._position :] + chunk.decode("latin-1")
         self._before += self._position
         self._position = 0
-        return bool(chunk)
+        return True
 
     def peek(self) -> str:
         while True:
@@ -118,8 +120,8 @@ class _Reader:
                 if self._fill():
                     continue
                 raise
-            # A number at the end of the window may go on behind it.
-            if end < len(self._text) or not self._fill():
+            # A number at the end of the window may go on behind it: 3 as 3e-5.
+            if len(self._text) - end > 2 or not self._fill():
                 break
         start, length = self.place, end - self._position
         written = self._text[self._position : end]

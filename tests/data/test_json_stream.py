@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from score_hf.data import json_stream
+from score_hf.data.json_stream import iterate_lists
+
+CONTENTS = {
+    "info": {"year": 2024, "nested": [1, [2]]},
+    "images": [{"id": 1, "name": "größe ☂"}, {"id": 2, "name": 'a "quoted\\" } ] name'}],
+    "empty": [],
+    "numbers": [1, 12.5, -3e4, True, None],
+    "licence": None,
+}
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+@pytest.mark.parametrize("ascii", [True, False])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_same_items_wherever_the_window_ends(tmp_path, monkeypatch, chunk, ascii, indent):
+    monkeypatch.setattr(json_stream, "_CHUNK", chunk)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(CONTENTS, ensure_ascii=ascii, indent=indent), encoding="utf-8")
+    items = list(iterate_lists(path))
+    assert [(item.key, item.value) for item in items] == [
+        (key, value) for key in ("images", "numbers") for value in CONTENTS[key]
+    ]
+    content = path.read_bytes()
+    for item in items:
+        assert json.loads(content[item.start : item.start + item.length]) == item.value
+
+
+def test_byte_order_mark_is_skipped(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [1]}', encoding="utf-8-sig")
+    (item,) = iterate_lists(path)
+    assert (item.value, path.read_bytes()[item.start : item.start + item.length]) == (1, b"1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1, 2]",
+        '{"images": [{"id": 1}, {"id"',
+        '{"a": [1 2]}',
+        '{"a": [1]',
+        "<html>",
+        '{"a" 1}',
+    ],
+)
+def test_what_is_no_json_file_is_told_in_one_sentence(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json' is no complete JSON file.*near byte \d+"):
+        list(iterate_lists(path))
