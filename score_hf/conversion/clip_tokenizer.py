@@ -3,6 +3,9 @@
 from transformers import CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+# The two come last; CLIP pads texts with the end, as what follows it has no effect.
+VOCABULARY_SIZE = 49408
+START_ID, END_ID = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
 
 
 def clip_tokenizer(context_length: int = 77) -> CLIPTokenizer:

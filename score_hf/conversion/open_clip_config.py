@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .clip_tokenizer import clip_tokenizer
+from .clip_tokenizer import END_ID, START_ID, VOCABULARY_SIZE
 from .open_clip_source import OpenClipSource
 
 # OpenCLIP's options that change what a tower computes: the value of a plain CLIP, what else it is.
@@ -183,11 +183,11 @@ def describe_text(source: OpenClipSource) -> dict[str, Any]:
     """
     text = source.config["text_cfg"]
     _require_plain(source, text, _PLAIN_TEXT)
-    tokenizer, width = clip_tokenizer(), text.get("width", 512)
-    size = text.get("vocab_size", 49408)
-    if size != len(tokenizer):
+    width = text.get("width", 512)
+    size = text.get("vocab_size", VOCABULARY_SIZE)
+    if size != VOCABULARY_SIZE:
         raise ValueError(
-            f"`{source.role}` must have CLIP's vocabulary of {len(tokenizer)} tokens, but "
+            f"`{source.role}` must have CLIP's vocabulary of {VOCABULARY_SIZE} tokens, but "
             f"{source.name} has {size}."
         )
     return {
@@ -200,9 +200,9 @@ def describe_text(source: OpenClipSource) -> dict[str, Any]:
         "projection_dim": source.config["embed_dim"],
         "hidden_act": _activation(source, text),
         "layer_norm_eps": _epsilon(source, text),
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": START_ID,
+        "eos_token_id": END_ID,
+        "pad_token_id": END_ID,
     }
 
 

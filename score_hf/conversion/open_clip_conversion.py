@@ -50,6 +50,7 @@ def convert_pair(
     verify: bool = True,
     tolerance: float = TOLERANCE,
     seed: int = 0,
+    **variant: Any,
 ) -> ConvertedPair:
     """Makes a model of a general and a remote-sensing CLIP.
 
@@ -64,6 +65,8 @@ def convert_pair(
         verify: Whether outputs are compared with those of open_clip's own modules.
         tolerance: Largest difference allowed, as a share of the largest value.
         seed: Of what stays random.
+        **variant: Fields of `ScoreConfig` that differ from the paper's model, such as
+            `region_context="cls"`.
 
     Returns:
         The model and what belongs to it.
@@ -82,9 +85,8 @@ def convert_pair(
             f"`context` must take texts of {length} tokens as `general` does, but {context.name} "
             f"takes {context_towers.reference.context_length}: both encode the same tokens."
         )
-    config = ScoreConfig(
-        **general_towers.config, **context_towers.config, out_of_vocabulary=out_of_vocabulary
-    )
+    towers = {**general_towers.config, **context_towers.config}
+    config = ScoreConfig(**towers, out_of_vocabulary=out_of_vocabulary, **variant)
     state = {**general_towers.state, **context_towers.state}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -180,7 +180,7 @@ def _check_fit(
     if len(missing) == len(places):
         raise ValueError(
             f"`{source.role}_weights` {source.weights!r} hold none of the tensors of "
-            f"{source.name}, such as {missing[0]}: give a checkpoint of OpenCLIP."
+            f"{source.label}, such as {missing[0]}: give a checkpoint of OpenCLIP."
         )
     surplus = [name for name in tensors if name not in places]
     other = [
@@ -192,7 +192,7 @@ def _check_fit(
     reasons = [f"{len(names)} {what} ({_some(names)})" for names, what in found if names]
     if reasons:
         raise ValueError(
-            f"`{source.role}_weights` {source.weights!r} do not fit {source.name}: of its "
+            f"`{source.role}_weights` {source.weights!r} do not fit {source.label}: of its "
             f"{len(places)} tensors {', '.join(reasons)}."
         )
 
