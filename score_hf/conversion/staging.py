@@ -21,9 +21,16 @@ def check_output(output: str | os.PathLike[str], overwrite: bool = False) -> Pat
         ValueError: If something is there that must stay.
     """
     path = Path(output).expanduser().absolute()
-    blocking = next((parent for parent in path.parents if parent.exists()), path)
-    if not blocking.is_dir():
-        raise ValueError(f"`output` {str(path)!r} cannot be written: {str(blocking)!r} is a file.")
+    parent = next((parent for parent in path.parents if parent.exists()), path)
+    if not parent.is_dir():
+        raise ValueError(f"`output` {str(path)!r} cannot be written: {str(parent)!r} is a file.")
+    if path.is_mount():
+        raise ValueError(
+            f"`output` {str(path)!r} is where a disk is mounted, which cannot be renamed: give a "
+            "folder inside it."
+        )
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"`output` {str(path)!r} cannot be written: {str(parent)!r} is protected.")
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return path
     if not overwrite:

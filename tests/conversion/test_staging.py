@@ -86,3 +86,12 @@ def test_a_place_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"file' is a file"):
         check_output(tmp_path / "file" / "model")
+
+
+def test_what_could_not_be_renamed_at_the_end_is_told_at_the_start(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"`output` '/' is where a disk is mounted"):
+        check_output("/")
+    # The tests may run as root, to whom nothing is protected.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ValueError, match=r"deep' cannot be written: '.*' is protected"):
+        check_output(tmp_path / "very" / "deep")

@@ -1,0 +1,63 @@
+"""`docs/weights.md` says nothing that the commands do not know."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+import typer.main
+
+from score_hf import ScoreForInstanceSegmentation
+from score_hf.cli import app
+from score_hf.conversion.open_clip_source import PAPER_GENERAL
+from tests.tiny import tiny_config, tiny_processor
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "weights.md").read_text()
+COMMANDS = sorted(set(re.findall(r"score-hf (?:convert|push) [^`\n#]*[^`\n#\s]", DOCUMENT)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_can_be_parsed(command):
+    _, name, *arguments = shlex.split(command)
+    known = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    options = {option for parameter in known.params for option in parameter.opts}
+    assert {one for one in arguments if one.startswith("-")} <= options | {"--help"}
+
+
+def test_options_in_tables_exist():
+    params = typer.main.get_command(app).commands["convert"].params  # type: ignore[attr-defined]
+    known = {option for parameter in params for option in parameter.opts}
+    named = set(re.findall(r"^\| `(--[a-z-]+)", DOCUMENT, re.MULTILINE))
+    assert len(named) >= 3 and named <= known
+
+
+def test_open_clip_knows_the_pairs():
+    open_clip = pytest.importorskip("open_clip")
+    pairs = {PAPER_GENERAL} | {
+        pair
+        for role in ("general", "context")
+        for pair in re.findall(rf"--{role} (\S+) --{role}-weights (\w+)(?= )", DOCUMENT)
+    }
+    assert len(pairs) == 3
+    for name, tag in pairs:
+        assert tag in open_clip.list_pretrained_tags_by_model(name)
+
+
+def test_the_decoder_of_another_model_goes_into_a_pair(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, changes in (("model", {}), ("fcclip", {"region_context": "none", "num_queries": 6})):
+        torch.manual_seed(len(changes))
+        ScoreForInstanceSegmentation(tiny_config(**changes)).save_pretrained(name)
+        tiny_processor().save_pretrained(name)
+    (snippet,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    exec(snippet, {})
+    assert "filled" in capsys.readouterr().out
+    start, pair, other = (
+        ScoreForInstanceSegmentation.from_pretrained(name).state_dict()
+        for name in ("start", "model", "fcclip")
+    )
+    for name, tensor in start.items():
+        source = pair if name not in other or name.startswith("stored_") else other
+        rows = source[name].shape[0] if source[name].ndim else None
+        assert torch.equal(tensor[:rows] if rows else tensor, source[name]), name
