@@ -10,6 +10,7 @@ from .commands.evaluate import evaluate
 from .commands.prepare import prepare
 from .commands.push import push
 from .commands.segment import segment
+from .commands.terminal import print_any_text
 
 app = typer.Typer(
     name="score-hf",
@@ -34,6 +35,7 @@ def main(
     ] = False,
 ) -> None:
     """Open-vocabulary instance segmentation of aerial images."""
+    print_any_text()
 
 
 app.command()(segment)

@@ -18,7 +18,7 @@ from .processing.image_loading import open_image, to_8_bits
 from .processing.image_sizes import height_and_width
 from .processing.predictions import check_count, check_fraction
 from .processing.processing_score import ScoreProcessor
-from .processing.prompts import check_class_names
+from .processing.prompts import check_class_names, shortened
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 Progress = Callable[[int, int | None], None]
@@ -213,7 +213,11 @@ class Segmenter:
     def _prepare(self, index: int, source: ImageSource) -> "_PreparedImage | SegmentedImage":
         """Reads and resizes one image; what is wrong with it becomes its result."""
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        name, argument = path or f"image {index}", f"`images[{index}]`"
+        if path is None:
+            name, argument = f"image {index}", f"`images[{index}]`"
+        else:
+            name = shortened(path) if path.startswith("data:") else path
+            argument = f"`images` has {path[:200]!r}, which"
         processor = self.processor.image_processor
         limit = processor.size_limit()
         try:
@@ -222,7 +226,8 @@ class Segmenter:
             image = to_8_bits(opened, argument)
             inputs = processor(image, return_tensors="pt")
         except (TypeError, ValueError) as error:
-            return SegmentedImage(name, error=str(error))
+            # The processor is given one image and counts from 0.
+            return SegmentedImage(name, error=str(error).replace("`images[0]`", argument))
         return _PreparedImage(name, image, inputs["pixel_values"], inputs["pixel_mask"])
 
     @torch.inference_mode()
@@ -233,14 +238,17 @@ class Segmenter:
         options: dict[str, Any],
     ) -> list[SegmentedImage]:
         device, dtype = self.model.device, self.model.dtype
-        outputs = self.model(
-            pixel_values=torch.cat([item.pixel_values for item in batch]).to(device, dtype),
-            pixel_mask=torch.cat([item.pixel_mask for item in batch]).to(device),
-            classifier=classifier,
-        )
-        found = self.processor.post_process_instance_segmentation(
-            outputs, target_sizes=[height_and_width(item.image) for item in batch], **options
-        )
+        try:
+            outputs = self.model(
+                pixel_values=torch.cat([item.pixel_values for item in batch]).to(device, dtype),
+                pixel_mask=torch.cat([item.pixel_mask for item in batch]).to(device),
+                classifier=classifier,
+            )
+            found = self.processor.post_process_instance_segmentation(
+                outputs, target_sizes=[height_and_width(item.image) for item in batch], **options
+            )
+        except (MemoryError, torch.cuda.OutOfMemoryError):
+            return [SegmentedImage(item.name, error=_too_large(item, len(batch))) for item in batch]
         return [
             SegmentedImage(item.name, item.image, instances)
             for item, instances in zip(batch, found, strict=True)
@@ -286,6 +294,14 @@ def _fits(item: _PreparedImage | SegmentedImage, batch: list[_PreparedImage], li
         isinstance(item, _PreparedImage)
         and len(batch) < limit
         and item.pixel_values.shape == batch[0].pixel_values.shape
+    )
+
+
+def _too_large(item: _PreparedImage, batch_size: int) -> str:
+    height, width = height_and_width(item.image)
+    return (
+        f"`images` has {item.name!r}, {width} pixels wide and {height} high, for which there is "
+        f"not enough memory in a batch of {batch_size}; cut it into tiles, or lower `batch_size`."
     )
 
 

@@ -77,7 +77,8 @@ def check_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         checked = torch.device(device)
-        torch.empty(0, device=checked)
+        # Not all devices that can be named hold numbers: "meta" does not.
+        torch.zeros(1, device=checked).tolist()
     # torch raises AssertionError without CUDA, RuntimeError or NotImplementedError otherwise.
     except (AssertionError, RuntimeError, NotImplementedError) as error:
         raise ValueError(

@@ -15,6 +15,8 @@ from .inference import NamedClass, SegmentedImage
 from .processing.coco_masks import decode_mask, encode_mask
 from .visualize import draw_instances
 
+_LONGEST_STEM = 200
+
 
 class CocoResults:
     """Results of many images as one COCO dictionary, which `pycocotools.coco.COCO` opens.
@@ -91,8 +93,11 @@ class CocoResults:
             path: Of the json file.
         """
         unfinished = path.with_name(path.name + ".part")
-        unfinished.write_text(json.dumps(self.contents), encoding="utf-8")
-        os.replace(unfinished, path)
+        try:
+            unfinished.write_text(json.dumps(self.contents), encoding="utf-8")
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def draw_result(result: SegmentedImage, classes: Sequence[NamedClass]) -> Image.Image:
@@ -147,7 +152,9 @@ def overlay_name(file_name: str, taken: set[str]) -> str:
     Returns:
         Such as "harbor_instances.png", or "harbor-2_instances.png" for the second harbor.
     """
-    stem, number = PurePath(file_name).stem, 1
+    # File systems take names of up to 255 bytes.
+    stem = os.fsencode(PurePath(file_name).stem)[:_LONGEST_STEM].decode("utf-8", "ignore")
+    number = 1
     name = f"{stem}_instances.png"
     while name.lower() in taken:
         number += 1

@@ -1,3 +1,5 @@
+import base64
+import errno
 import json
 import re
 import struct
@@ -151,6 +153,49 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(pictures, tiny_folder,
     assert overlays == ["A-2_instances.png", "a_instances.png"]
 
 
+def test_a_picture_named_twice_is_segmented_once(pictures, tiny_folder, tmp_path):
+    run("segment", pictures, pictures / "a.png", pictures, "--model", tiny_folder, "-o", tmp_path)
+    assert len(results_in(tmp_path)["images"]) == 3
+
+
+def test_overlays_do_not_replace_pictures_beside_them(pictures, tiny_folder):
+    (pictures / "a_instances.png").write_bytes((pictures / "c.png").read_bytes())
+    given = [pictures / "a.png", pictures / "a_instances.png"]
+    done = run("segment", *given, "--model", tiny_folder, "-o", pictures)
+    assert done.exit_code == 0
+    assert (pictures / "a_instances.png").read_bytes() == (pictures / "c.png").read_bytes()
+    assert (pictures / "a-2_instances.png").is_file()
+
+
+def test_folders_within_a_folder_are_left_out(pictures, tiny_folder, tmp_path):
+    (pictures / "folder.png").mkdir()
+    (pictures / "itself.png").symlink_to(pictures)
+    assert run("segment", pictures, "--model", tiny_folder, "-o", tmp_path).exit_code == 0
+
+
+def test_file_names_of_every_kind(pictures, tiny_folder, tmp_path):
+    names = ["new\nline", "[bold] {}%s", "船 é", "l" * 251, "日" * 83, "-o", "\udcff"]
+    folder = tmp_path / "named"
+    folder.mkdir()
+    for name in names:
+        (folder / f"{name}.png").write_bytes((pictures / "a.png").read_bytes())
+    out = tmp_path / "out \udcff"
+    done = run("segment", folder, "--model", tiny_folder, "-o", out)
+    assert done.exit_code == 0, done.stderr
+    assert "in 7 of 7 images" in done.stdout and r"out \udcff" in done.stdout
+    assert len(list(out.glob("*_instances.png"))) == 7
+    read = {Path(image["file_name"]).stem for image in results_in(out)["images"]}
+    assert read == set(names)
+
+
+def test_picture_as_a_data_address(pictures, tiny_folder, tmp_path):
+    encoded = base64.b64encode((pictures / "a.png").read_bytes()).decode()
+    given = (f"data:image/png;base64,{encoded}", "--model", tiny_folder, "-o", tmp_path)
+    assert run("segment", *given).exit_code == 0
+    [image] = results_in(tmp_path)["images"]
+    assert image["file_name"].startswith("data:image/png") and len(image["file_name"]) == 60
+
+
 def test_names_in_brackets_are_printed_as_they_are(pictures, tiny_folder, tmp_path):
     given = (pictures / "a.png", "--model", tiny_folder, "-o", tmp_path)
     done = run("segment", *given, "--classes", "[bold]ship")
@@ -209,6 +254,29 @@ def test_huge_pictures_are_told_and_the_rest_written(pictures, tmp_path):
     assert "is 5000 pixels wide and 5000 high" in lines[0]
 
 
+def test_unwritable_files_are_told_and_the_rest_written(pictures, tiny_folder, tmp_path):
+    (tmp_path / "a_instances.png").mkdir()
+    given = (pictures, "--model", tiny_folder, "-o", tmp_path)
+    done = run("segment", *given)
+    assert done.exit_code == 1
+    assert "a_instances.png' cannot be written (Is a directory)" in done.stderr
+    assert "1 of the files could not be written" in done.stderr
+    assert len(results_in(tmp_path)["images"]) == 3
+    assert len([path for path in tmp_path.glob("*_instances.png") if path.is_file()]) == 2
+
+
+def test_full_disk_is_told(pictures, tiny_folder, tmp_path, monkeypatch):
+    def write_half(path, text, **options):
+        path.write_bytes(b"{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    done = run("segment", pictures, "--model", tiny_folder, "-o", tmp_path, "--format", "coco")
+    assert done.exit_code == 1 and "in 3 of 3 images" in done.stdout
+    assert "results.json' cannot be written (No space left on device)" in done.stderr
+    assert list(tmp_path.glob("results.json*")) == []
+
+
 def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkeypatch):
     prepare = Segmenter._prepare
 
@@ -238,7 +306,17 @@ def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkey
         (["{pictures}", "--classes", " ,; "], "`--classes` must name at least one class"),
         (["{pictures}", "--classes-file", "{latin}"], r"`--classes-file` must be in UTF-8.*byte 2"),
         (["{pictures}", "--classes", "ship, Ship"], "holds 'ship' twice"),
-        (["{pictures}", "--classes-file", "nowhere.txt"], "`--classes-file` .* 'nowhere.txt'"),
+        (
+            ["{pictures}", "--classes-file", "nowhere.txt"],
+            "`--classes-file` .* 'nowhere.txt'",
+        ),
+        (["{pictures}", "--classes-file", "{empty}"], "`--classes-file` .*empty' cannot be read"),
+        (["{pictures}", "--classes", "a,\udcff"], r"`classes\[1\]` is '.udcff', which is no text"),
+        ([""], "`IMAGE` must be a picture, a folder or an address, but got ''"),
+        (["{pictures}", "-o", "{latin}"], "`--output-dir` must be .* cannot .File exists."),
+        (["{pictures}", "-o", "{latin}/below"], "`--output-dir` must be .* cannot .Not a dir"),
+        (["{pictures}", "--model", ""], "`model` must be a folder, .* there is no ''"),
+        (["{pictures}", "--device", "meta"], "`device` must be one .* got 'meta'"),
         (["{pictures}", "--model", "nowhere"], "`model` must be a folder, .* 'nowhere'"),
         (["{pictures}", "--threshold", "2"], "`threshold` must be a number between 0 and 1"),
         (["{pictures}", "--device", "gpu"], "`device` must be one that PyTorch can use"),

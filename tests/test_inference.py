@@ -120,6 +120,28 @@ def test_unreadable_image_is_named_and_the_rest_goes_on(segmenter, tmp_path):
     assert progress == [(done, 6) for done in range(1, 7)]
 
 
+def test_what_is_wrong_with_an_image_names_it(segmenter, tmp_path):
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    brightness = np.full((8, 8, 4), 7.0)
+    wrong = list(segmenter.segment([noise(64, 64), tmp_path / "nan.tif", brightness]))
+    assert "nan.tif', which holds NaN" in wrong[1].error
+    assert wrong[2].error.startswith("`images[2]` has four channels of floats")
+
+
+def test_an_image_that_exceeds_the_memory_is_named_and_the_rest_goes_on(segmenter, monkeypatch):
+    forward = segmenter.model.forward
+
+    def limited(pixel_values, **arguments):
+        if pixel_values.shape[-1] > 64:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(pixel_values, **arguments)
+
+    monkeypatch.setattr(segmenter.model, "forward", limited)
+    results = list(segmenter.segment([noise(64, 64), noise(60, 90), noise(64, 64)]))
+    assert [result.error is None for result in results] == [True, False, True]
+    assert "'image 1', 90 pixels wide and 60 high, for which there is not" in results[1].error
+
+
 def test_images_are_read_as_results_are_asked_for(segmenter):
     read = []
 

@@ -1,7 +1,9 @@
 """`score-hf segment`: pictures and class names in, overlays, COCO json and a table out."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,11 +80,11 @@ def segment(
     from ..processing.predictions import check_fraction
     from ..results import CocoResults
 
-    model = model or DEFAULT_MODEL
+    model = DEFAULT_MODEL if model is None else model
     with plain_messages():
         check_fraction(threshold, "threshold")
         segmenter = Segmenter(model, names, device=device, dtype=dtype)
-        output_dir.mkdir(parents=True, exist_ok=True)
+        _make_writable(output_dir)
         info = {"version": __version__, "model": model, "threshold": threshold}
         results = CocoResults(segmenter.classes, info)
     if images and segmenter.model.name_or_path == str(bundled_model()):
@@ -92,7 +94,9 @@ def segment(
         )
     _print(_vocabulary_table(segmenter.classes))
     with plain_messages(FAILURE):
-        interrupted = _segment_all(segmenter, pictures, threshold, formats, output_dir, results)
+        interrupted, unwritten = _segment_all(
+            segmenter, pictures, threshold, formats, output_dir, results
+        )
 
     _print(_results_table(segmenter.classes, results))
     found = results.contents["images"], results.contents["annotations"], results.contents["failed"]
@@ -104,6 +108,8 @@ def segment(
         fail(f"stopped by the user; {read} of {len(pictures)} images are done.", INTERRUPTED)
     if failed:
         fail(f"{failed} of {len(pictures)} images could not be read.", FAILURE)
+    if unwritten:
+        fail(f"{unwritten} of the files could not be written to {str(output_dir)!r}.", FAILURE)
 
 
 def _read_formats(text: str) -> list[str]:
@@ -124,10 +130,6 @@ def _read_classes(classes: str | None, classes_file: Path | None) -> list[str] |
     if classes is not None:
         return parse_class_names(classes, "--classes")
     assert classes_file is not None
-    if not classes_file.is_file():
-        raise ValueError(
-            f"`--classes-file` must be a text file, but there is no {str(classes_file)!r}."
-        )
     try:
         # Some editors of Windows begin a file with a mark that is no part of the first name.
         text = classes_file.read_text(encoding="utf-8-sig")
@@ -135,6 +137,11 @@ def _read_classes(classes: str | None, classes_file: Path | None) -> list[str] |
         raise ValueError(
             f"`--classes-file` must be in UTF-8, but {str(classes_file)!r} is not ({error.reason} "
             f"at byte {error.start}); save it with that encoding."
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"`--classes-file` must be a text file, but {str(classes_file)!r} cannot be read "
+            f"({error.strerror})."
         ) from error
     return parse_class_names(text, "--classes-file")
 
@@ -145,16 +152,20 @@ def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> lis
 
     pictures = [str(path) for path in sample_pictures()] if sample else []
     for image in images:
-        folder = Path(image)
-        if not folder.is_dir():
+        if not image:
+            raise ValueError("`IMAGE` must be a picture, a folder or an address, but got ''.")
+        if not os.path.isdir(image):
             pictures.append(image)
             continue
-        if folder.resolve() == output_dir.resolve():
+        folder = Path(image)
+        if os.path.realpath(folder) == os.path.realpath(output_dir):
             raise ValueError(
                 f"`--output-dir` must be another folder than that of the images, {image!r}."
             )
         inside = sorted(
-            path for path in folder.iterdir() if path.suffix.lower() in _PICTURE_SUFFIXES
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in _PICTURE_SUFFIXES and not path.is_dir()
         )
         if not inside:
             raise ValueError(f"`IMAGE` is the folder {image!r}, in which there is no picture.")
@@ -163,7 +174,21 @@ def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> lis
         raise ValueError(
             "Give at least one `IMAGE`, or `--sample` for the pictures of the package."
         )
-    return pictures
+    # A picture and its folder may both be named.
+    return list(dict.fromkeys(pictures))
+
+
+def _make_writable(folder: Path) -> None:
+    """Makes the folder of the results, and tries it before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"`--output-dir` must be a folder that can be written to, but {str(folder)!r} cannot "
+            f"({error.strerror})."
+        ) from error
 
 
 def _segment_all(
@@ -173,8 +198,12 @@ def _segment_all(
     formats: list[str],
     output_dir: Path,
     results: "CocoResults",
-) -> bool:
-    """Segments and writes; returns whether the user stopped it. What is done is always written."""
+) -> tuple[bool, int]:
+    """Segments and writes what is done in any case.
+
+    Returns:
+        Whether the user stopped it, and how many files could not be written.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -186,7 +215,11 @@ def _segment_all(
 
     from ..results import draw_result, overlay_name
 
-    taken: set[str] = set()
+    # Overlays must not replace pictures that lie in the same folder.
+    here = os.path.realpath(output_dir)
+    paths = [Path(picture) for picture in pictures]
+    taken = {path.name.lower() for path in paths if os.path.realpath(path.parent) == here}
+    interrupted, unwritten = False, 0
     columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     try:
@@ -198,14 +231,25 @@ def _segment_all(
                     complain(result.error)
                 elif "png" in formats:
                     overlay = draw_result(result, segmenter.classes)
-                    overlay.save(output_dir / overlay_name(result.name, taken))
+                    path = output_dir / overlay_name(result.name, taken)
+                    unwritten += not _is_written(path, overlay.save)
                 bar.advance(task)
     except KeyboardInterrupt:
-        return True
+        interrupted = True
     finally:
         if "coco" in formats:
-            results.write(output_dir / RESULTS_FILE)
-    return False
+            unwritten += not _is_written(output_dir / RESULTS_FILE, results.write)
+    return interrupted, unwritten
+
+
+def _is_written(path: Path, write: Callable[[Path], None]) -> bool:
+    """Writes a file; what keeps it from that is told and stops nothing else."""
+    try:
+        write(path)
+    except OSError as error:
+        complain(f"{str(path)!r} cannot be written ({error.strerror or error}).")
+        return False
+    return True
 
 
 def _vocabulary_table(classes: "Sequence[NamedClass]") -> "Table":

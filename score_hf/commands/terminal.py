@@ -1,13 +1,24 @@
 """How commands speak: results on standard output, errors as one sentence on standard error."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def print_any_text() -> None:
+    """Lets standard output take characters that its encoding lacks, as escapes.
+
+    File names need not be text at all, and not every terminal knows every letter of a class.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def complain(message: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .image_sizes import SizeLimit
 
@@ -96,7 +96,7 @@ def open_image(source: str | os.PathLike[str], size_limit: SizeLimit | None = No
 
 def _stream(location: str, name: str) -> Any:
     """Gives what Pillow can open: the path of a file, or the bytes of an address."""
-    if location.startswith(("http://", "https://")):
+    if location.lower().startswith(("http://", "https://")):
         try:
             request = urllib.request.Request(location, headers={"User-Agent": "score_hf"})
             with urllib.request.urlopen(request, timeout=_DOWNLOAD_SECONDS) as response:
@@ -137,7 +137,10 @@ def _too_large(name: str) -> str:
 
 
 def _not_decodable(name: str, error: Exception) -> str:
-    return f"{name} cannot be decoded ({error}); give a complete image file that Pillow reads."
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        reason = "its format is not known"
+    return f"{name} cannot be decoded ({reason}); give a complete image file that Pillow reads."
 
 
 def _upright(image: Image.Image) -> Image.Image:

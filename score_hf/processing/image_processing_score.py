@@ -214,7 +214,7 @@ class ScoreImageProcessor(TorchvisionBackend, ScorePostProcessing):
             if do_rescale and image.is_floating_point() and 0 < image.max() <= 1:
                 warnings.warn(
                     "`images` holds floats between 0 and 1, which `do_rescale=True` divides by "
-                    "255; set `do_rescale=False` for such images.",
+                    "255; set `do_rescale=False` for such images, or give them in 8 bits.",
                     stacklevel=2,
                 )
             if do_resize:

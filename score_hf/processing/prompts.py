@@ -118,8 +118,14 @@ def check_class_names(classes: Sequence[str], argument: str = "classes") -> list
             raise TypeError(
                 f"`{argument}[{index}]` must be a string, but got {name!r} ({type(name).__name__})."
             )
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise ValueError(
+                f"`{argument}[{index}]` is {shortened(name)!r}, which is no text: it holds bytes "
+                "that are not UTF-8."
+            )
         for synonym in dict.fromkeys(split_synonyms(name)):
-            if not synonym:
+            # Spaces and characters that show nothing name nothing.
+            if not any(one.isprintable() and not one.isspace() for one in synonym):
                 raise ValueError(
                     f"`{argument}[{index}]` is {name!r}, which holds an empty name; "
                     "every class, and every synonym between commas, needs at least one letter."

@@ -118,6 +118,11 @@ def test_damaged_files_are_named(picture, change):
         list_images([picture, bad])
 
 
+def test_a_format_that_is_not_known_is_called_so():
+    with pytest.raises(ValueError, match=r"decoded \(its format is not known\); give"):
+        open_image("data:image/png;base64,AAAA")
+
+
 def test_an_image_that_is_damaged_further_on_is_named(picture):
     with (
         Image.open(damaged(picture, "truncated")) as image,
