@@ -30,6 +30,7 @@ class InitializationReport:
         other_shape: Of these, the ones that the source has in another shape: the model's shape
             and the source's.
         without_place: Tensors of the source that the model has no place for.
+        frozen: Those of `random` that no training will change.
     """
 
     filled: tuple[str, ...]
@@ -37,6 +38,7 @@ class InitializationReport:
     random: tuple[str, ...] = ()
     other_shape: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     without_place: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Says it in a few lines, parts of the model instead of single tensors."""
@@ -49,6 +51,11 @@ class InitializationReport:
             f"stays random: {name}: {ours} here, {theirs} in the source"
             for name, (ours, theirs) in self.other_shape.items()
         ]
+        if self.frozen:
+            lines.append(
+                f"random and frozen: {_by_part(self.frozen)}: fill it from another source first, "
+                "such as a pair that `score-hf convert` has made"
+            )
         if self.without_place:
             lines.append(f"not needed: {_by_part(self.without_place)}")
         return lines
@@ -97,15 +104,20 @@ def init_from(
             f"`source` must hold weights of SCORE or FC-CLIP, but none of its {len(tensors)} "
             f"tensors fits this model; the first are {', '.join(list(tensors)[:3]) or 'none'}."
         )
-    taken = {*filled, *partly}
+    random = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name not in {*filled, *partly}
+    }
     return InitializationReport(
         filled=tuple(filled),
         partly_filled=partly,
-        random=tuple(name for name, _ in model.named_parameters() if name not in taken),
+        random=tuple(random),
         other_shape=shapes,
         without_place=tuple(
             name for name in tensors if name not in ours and not name.startswith(_VOCABULARY)
         ),
+        frozen=tuple(name for name, parameter in random.items() if not parameter.requires_grad),
     )
 
 

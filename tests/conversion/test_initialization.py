@@ -30,7 +30,13 @@ def test_a_baseline_fills_all_but_the_context_parts():
     }
     assert all(torch.equal(after[name], before[name]) for name in report.random)
     assert report.without_place == () and report.other_shape == {}
-    assert "stays random: region_integration" in "\n".join(report.lines())
+    assert {name.partition(".")[0] for name in report.frozen} == {"context_trunk"}
+    lines = "\n".join(report.lines())
+    assert "stays random: region_integration" in lines
+    assert "random and frozen: context_trunk" in lines
+
+    unfrozen = init_from(make_model(2, frozen_trunks=False), source.state_dict())
+    assert unfrozen.frozen == () and "frozen" not in "\n".join(unfrozen.lines())
 
 
 def test_queries_are_taken_over_as_far_as_they_go():
