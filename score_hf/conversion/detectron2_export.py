@@ -123,6 +123,8 @@ def _notes(config: ScoreConfig, ours: dict[str, Tensor]) -> list[str]:
         for name, known in _ORIGINAL_VARIANT.items()
         if getattr(config, name) not in known
     ]
+    if not config.text_tower:
+        notes.append("There is no text tower in it, which the original reads class names with.")
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in ours.items()}
     kept, _ = from_original(to_original(shapes))
     lost = [name for name in ours if name not in kept and not name.startswith(_NOT_STORED)]

@@ -40,7 +40,9 @@ def test_the_way_back_is_exact(folder, tmp_path, name):
     for tensor_name, tensor in theirs.items():
         assert back[tensor_name].dtype == tensor.dtype
         assert torch.equal(back[tensor_name], tensor)
-    assert written.notes == ()
+    assert written.notes == (
+        "There is no text tower in it, which the original reads class names with.",
+    )
 
 
 def test_trained_values_keep_their_type(folder, tmp_path):
@@ -61,12 +63,12 @@ def test_without_extras_the_loss_weights_are_made_anew(folder, tmp_path):
     model = ScoreForInstanceSegmentation.from_pretrained(folder)
     model.save_pretrained(tmp_path / "model")
     written = export_checkpoint(tmp_path / "model", tmp_path / "unknown.safetensors")
-    assert "There is no criterion.empty_weight" in written.notes[0]
+    assert any("There is no criterion.empty_weight" in note for note in written.notes)
 
     tiny_processor().save_pretrained(tmp_path / "model")
     written = export_checkpoint(tmp_path / "model", tmp_path / "known.safetensors")
 
-    assert written.notes == ()
+    assert not any("criterion" in note for note in written.notes)
     made = load_file(written.path)["criterion.empty_weight"]
     assert torch.equal(made, torch.tensor([1.0, 1.0, 0.1]))
 
