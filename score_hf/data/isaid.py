@@ -72,7 +72,10 @@ def read_isaid(
     folder = check_root(root)
     files = files_of(folder, split)
     has_patches = bool(files.patches or files.devkit)
-    if form == "auto" and has_patches and (files.instances or files.official):
+    # The devkit copies small scenes whole, beside the patches.
+    cut = {path.parent for path in files.patches}
+    has_scenes = files.official or any(path.parent not in cut for path in files.instances.values())
+    if form == "auto" and has_patches and has_scenes:
         raise ValueError(
             f"`root` '{folder}' holds both scenes and patches of {split}; say which `form` is "
             "meant, or name a folder with one of them."
