@@ -31,11 +31,17 @@ def image_sizes_of(pixel_values: Tensor, pixel_mask: Tensor | None) -> Tensor:
         (batch, 2) int64, height and width.
 
     Raises:
-        ValueError: If the pixels are no batch of RGB images, or the mask does not fit them.
+        TypeError: If the pixels are no tensor.
+        ValueError: If they are no batch of RGB images, or the mask does not fit them.
     """
-    if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
+    if not isinstance(pixel_values, Tensor):
+        raise TypeError(
+            "`pixel_values` must be a tensor of shape (batch, 3, height, width), got "
+            f"{type(pixel_values).__name__}."
+        )
+    if pixel_values.ndim != 4 or pixel_values.shape[1] != 3 or pixel_values.numel() == 0:
         raise ValueError(
-            "`pixel_values` must be of shape (batch, 3, height, width), got "
+            "`pixel_values` must be of shape (batch, 3, height, width), nothing of it 0, got "
             f"{tuple(pixel_values.shape)}."
         )
     batch, _, height, width = pixel_values.shape

@@ -191,21 +191,22 @@ class ScoreCriterion:
 
 
 def fit_mask_labels(
-    mask_labels: list[Tensor], class_labels: list[Tensor], pixel_values: Tensor
+    mask_labels: list[Tensor], class_labels: list[Tensor], pixel_values: Tensor, num_classes: int
 ) -> list[Tensor]:
-    """Pads mask labels as the network pads its input.
+    """Checks labels, and pads masks as the network pads its input.
 
     Args:
         mask_labels: One (objects, height, width) tensor an image.
         class_labels: One (objects,) tensor an image.
         pixel_values: (batch, 3, height, width).
+        num_classes: How many classes the vocabulary has.
 
     Returns:
         The mask labels at the padded size.
 
     Raises:
-        ValueError: If there are not as many labels as images, or masks as classes, or a mask is
-            not of the images' size.
+        ValueError: If there are not as many labels as images, or masks as classes, a mask is not
+            of the images' size, or a class is not of the vocabulary.
     """
     batch, _, height, width = pixel_values.shape
     if not len(mask_labels) == len(class_labels) == batch:
@@ -218,6 +219,12 @@ def fit_mask_labels(
             raise ValueError(
                 f"`mask_labels[{index}]` must be of shape {(classes.numel(), height, width)}, to "
                 f"fit `class_labels` and `pixel_values`, got {tuple(masks.shape)}."
+            )
+        # An index beyond the classes would stop a GPU for good.
+        if classes.dtype != torch.int64 or ((classes < 0) | (classes >= num_classes)).any():
+            raise ValueError(
+                f"`class_labels[{index}]` must be int64 indices of the vocabulary's classes, 0 to "
+                f"{num_classes - 1}, got {classes.tolist()!r:.200} of {classes.dtype}."
             )
     return [pad_to_multiple(masks) for masks in mask_labels]
 

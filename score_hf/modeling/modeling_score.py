@@ -241,6 +241,11 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
                 "`input_ids` must be of shape (synonyms x templates, tokens) with as many "
                 f"synonyms as `class_ids`, got {tuple(input_ids.shape)} and {synonyms}."
             )
+        if attention_mask is not None and attention_mask.shape != input_ids.shape:
+            raise ValueError(
+                f"`attention_mask` must have the shape of `input_ids`, {tuple(input_ids.shape)}, "
+                f"got {tuple(attention_mask.shape)}."
+            )
         classes = int(class_ids.max()) + 1 if seen_classes is None else seen_classes.numel()
         if class_ids.unique().tolist() != list(range(classes)):
             raise ValueError(
@@ -415,7 +420,8 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             return None, None
         if mask_labels is None or class_labels is None:
             raise ValueError("`mask_labels` and `class_labels` must be given both or neither.")
-        mask_labels = fit_mask_labels(mask_labels, class_labels, pixel_values)
+        num_classes = output.class_queries_logits.shape[-1] - 1
+        mask_labels = fit_mask_labels(mask_labels, class_labels, pixel_values, num_classes)
         with contextlib.nullcontext() if self.training else repeated_draws(pixel_values.device):
             return self.criterion(
                 output.auxiliary_class_logits,

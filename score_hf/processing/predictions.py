@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from operator import index
 from typing import Any
 
@@ -188,7 +189,7 @@ def check_fraction(value: float, argument: str) -> float:
     Raises:
         ValueError: If it is not a number in [0, 1].
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
         raise ValueError(f"`{argument}` must be a number between 0 and 1, but got {value!r}.")
     return float(value)
 
@@ -206,6 +207,6 @@ def check_count(value: int, argument: str) -> int:
     Raises:
         ValueError: If it is not a positive integer.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"`{argument}` must be a positive integer, but got {value!r}.")
-    return value
+    return int(value)

@@ -46,12 +46,20 @@ def test_sizes_are_read_from_the_mask():
     [
         (torch.zeros(3, 40, 50), None, r"`pixel_values` must be of shape .* got \(3, 40, 50\)"),
         (torch.zeros(1, 4, 40, 50), None, r"`pixel_values`.* got \(1, 4, 40, 50\)"),
+        (torch.zeros(0, 3, 40, 50), None, r"`pixel_values`.* got \(0, 3, 40, 50\)"),
+        (torch.zeros(1, 3, 0, 50), None, r"`pixel_values`.* got \(1, 3, 0, 50\)"),
         (torch.zeros(1, 3, 40, 50), torch.ones(1, 40, 40), r"`pixel_mask`.* got \(1, 40, 40\)"),
     ],
 )
 def test_pixels_and_mask_must_be_images(pixels, mask, message):
     with pytest.raises(ValueError, match=message):
         image_sizes_of(pixels, mask)
+
+
+@pytest.mark.parametrize("pixels", [None, [torch.zeros(3, 40, 50)]])
+def test_pixels_must_be_a_tensor(pixels):
+    with pytest.raises(TypeError, match=f"`pixel_values` must be .* got {type(pixels).__name__}"):
+        image_sizes_of(pixels, None)
 
 
 def test_an_image_without_a_pixel_is_refused():

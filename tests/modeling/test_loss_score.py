@@ -111,7 +111,7 @@ def test_evaluations_draw_the_same_points_and_leave_chance_alone():
 def test_masks_are_padded_as_the_input():
     mask_labels, class_labels = labels()
     cut = [masks[:, :50, :40] for masks in mask_labels]
-    padded = fit_mask_labels(cut, class_labels, torch.zeros(2, 3, 50, 40))
+    padded = fit_mask_labels(cut, class_labels, torch.zeros(2, 3, 50, 40), 3)
     assert [masks.shape for masks in padded] == [(1, 64, 64), (2, 64, 64)]
     assert torch.equal(padded[1][:, :50, :40], cut[1])
     assert padded[1][:, 50:].abs().max() == 0
@@ -136,12 +136,24 @@ def test_masks_are_padded_as_the_input():
             lambda masks, classes: ([masks[0][:, :60], masks[1]], classes),
             r"`mask_labels\[0\]` must be of shape \(1, 64, 64\).* got \(1, 60, 64\)",
         ),
+        (
+            lambda masks, classes: (masks, [classes[0], torch.tensor([2, 3])]),
+            r"`class_labels\[1\]` must be int64 .* 0 to 2, got \[2, 3\]",
+        ),
+        (
+            lambda masks, classes: (masks, [classes[0] - 9, classes[1]]),
+            r"`class_labels\[0\]` must be .* got \[-",
+        ),
+        (
+            lambda masks, classes: (masks, [classes[0].byte(), classes[1]]),
+            r"`class_labels\[0\]` must be .* of torch.uint8",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(change, message):
     pixels = make_inputs(tiny_config(), 2)["pixel_values"]
     with pytest.raises(ValueError, match=message):
-        fit_mask_labels(*change(*labels()), pixels)
+        fit_mask_labels(*change(*labels()), pixels, 3)
 
 
 def test_objects_are_counted_and_at_least_one():

@@ -250,7 +250,18 @@ class TestVocabulary:
                 {"input_ids": prompts(2), "seen_classes": torch.ones(3).bool()},
                 r"each of the 3 classes a name, counted from 0, got \[0, 1\]",
             ),
+            (
+                {"input_ids": prompts(2), "attention_mask": torch.ones(2, 3)},
+                r"`attention_mask` must have .* \(2, 6\), got \(2, 3\)",
+            ),
             ({"mask_labels": [torch.ones(1, 64, 64)]}, "`mask_labels` and `class_labels`"),
+            (
+                {
+                    "mask_labels": [torch.ones(1, 64, 64)],
+                    "class_labels": [torch.tensor([3])],
+                },
+                r"`class_labels\[0\]` must be .* 0 to 2, got \[3\]",
+            ),
         ],
     )
     def test_what_does_not_fit_is_refused_in_one_sentence(self, tiny_model, arguments, message):

@@ -97,7 +97,8 @@ def test_numbers_out_of_range():
     for value in (-0.1, 1.1, float("nan"), "0.5", None, True):
         with pytest.raises(ValueError, match="`threshold` must be a number between 0 and 1"):
             check_fraction(value, "threshold")
-    assert check_count(3, "max_detections") == 3
+    assert check_fraction(np.float32(0.5), "threshold") == 0.5
+    assert check_count(3, "max_detections") == check_count(np.int64(3), "max_detections") == 3
     for number in (0, -1, 2.0, True, None):
         with pytest.raises(ValueError, match="`max_detections` must be a positive integer"):
             check_count(number, "max_detections")
