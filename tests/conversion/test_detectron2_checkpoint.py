@@ -14,7 +14,7 @@ from score_hf.conversion.detectron2_recipe import Detectron2Recipe
 from score_hf.conversion.initialization import init_from
 from score_hf.conversion.training_vocabularies import COCO_STUFF, COCO_THINGS, ISAID_CLASSES
 from tests.conversion.original_checkpoints import fc_clip_checkpoint
-from tests.tiny import tiny_tokenizer
+from tests.tiny import tiny_config, tiny_tokenizer
 
 WEIGHTS = Path(__file__).parents[1] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
 GOLDEN_HEADS = AttentionHeads(context=4)
@@ -114,15 +114,7 @@ def test_fc_clip_starts_a_training(fc_clip):
         "region_context": "region",
         "global_context": "attention",
         "num_queries": 300,
-        "context_config": {
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "image_size": 32,
-            "patch_size": 8,
-            "projection_dim": 32,
-        },
+        "context_config": tiny_config().context_config.to_dict(),
     }
     model = ScoreForInstanceSegmentation(type(fc_clip.model.config).from_dict(config))
 
