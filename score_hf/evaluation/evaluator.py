@@ -35,6 +35,7 @@ def evaluate_model(
     task: TaskName | None = None,
     alpha: float | None = None,
     beta: float | None = None,
+    out_of_vocabulary: Literal["general", "context"] | None = None,
     prompts: Sequence[str] | None = None,
     training_names: Sequence[str] | None = None,
     extra_names: Sequence[str] = (),
@@ -60,6 +61,8 @@ def evaluate_model(
             says what panoptic truth is.
         alpha: Weight of the out-of-vocabulary scores for classes trained on; None: the model's.
         beta: The same for other classes.
+        out_of_vocabulary: Which CLIP gives these scores (Table 6); None: the model's. A model that
+            was made for "context" has what both need.
         prompts: What is asked for, one entry a class of the dataset; None: its own names.
         training_names: Of all classes that the model was trained on; None: what the processor
             says.
@@ -92,13 +95,14 @@ def evaluate_model(
         raise ValueError(f"`sweep` is for the task 'instance', but the task is {name!r}.")
     work_on = _make_task(name, processor, vocabulary, dataset, threshold, sweep)
     image_ids = _list_images(dataset)
-    with joined_processes() as processes, _evaluating(model, alpha, beta):
+    with joined_processes() as processes, _evaluating(model, alpha, beta, out_of_vocabulary):
         own_alpha, own_beta = model.config.alpha, model.config.beta
         told = {
             **(settings or {}),
             "task": name,
             "alpha": own_alpha,
             "beta": own_beta,
+            "out_of_vocabulary": model.config.out_of_vocabulary,
             "threshold": threshold,
             "max_detections": processor.max_detections,
             "classes": list(vocabulary.names),
@@ -189,22 +193,36 @@ def fingerprint(model: torch.nn.Module) -> str:
 
 @contextmanager
 def _evaluating(
-    model: ScoreForInstanceSegmentation, alpha: float | None, beta: float | None
+    model: ScoreForInstanceSegmentation,
+    alpha: float | None,
+    beta: float | None,
+    out_of_vocabulary: Literal["general", "context"] | None,
 ) -> Iterator[None]:
-    """Puts the model into evaluation mode with these weights, and back as it was."""
+    """Puts the model into evaluation mode with this ensemble, and back as it was."""
     config, was_training = model.config, model.training
-    own = config.alpha, config.beta
+    own = config.alpha, config.beta, config.out_of_vocabulary
     if alpha is not None:
         check_fraction(alpha, "alpha")
     if beta is not None:
         check_fraction(beta, "beta")
+    if out_of_vocabulary not in (None, "general", "context"):
+        raise ValueError(
+            f"`out_of_vocabulary` must be general or context, got {out_of_vocabulary!r}."
+        )
+    if out_of_vocabulary == "context" and not hasattr(model, "context_text_tower"):
+        raise ValueError(
+            "`out_of_vocabulary` is 'context', but the model has no text tower of its "
+            "remote-sensing CLIP: train it from a folder that `score-hf convert "
+            "--out-of-vocabulary context` wrote."
+        )
     config.alpha = own[0] if alpha is None else alpha
     config.beta = own[1] if beta is None else beta
+    config.out_of_vocabulary = out_of_vocabulary or own[2]
     model.eval()
     try:
         yield
     finally:
-        config.alpha, config.beta = own
+        config.alpha, config.beta, config.out_of_vocabulary = own
         model.train(was_training)
 
 

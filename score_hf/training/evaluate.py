@@ -11,6 +11,13 @@ from typing import Annotated, Any
 import typer
 
 
+class OutOfVocabulary(str, Enum):
+    """Which CLIP scores classes out of vocabulary."""
+
+    general = "general"
+    context = "context"
+
+
 class Task(str, Enum):
     """What is measured."""
 
@@ -41,6 +48,13 @@ def evaluate(
     ] = None,
     beta: Annotated[
         float | None, typer.Option(help="The same for classes that were not trained on.")
+    ] = None,
+    out_of_vocabulary: Annotated[
+        OutOfVocabulary | None,
+        typer.Option(
+            help="Which CLIP gives the out-of-vocabulary scores: general or context (remote "
+            "sensing). Without it: what the model says; one made for context can do both."
+        ),
     ] = None,
     seen_from: Annotated[
         str | None,
@@ -123,6 +137,7 @@ def evaluate(
             task=None if task is None else task.value,
             alpha=alpha,
             beta=beta,
+            out_of_vocabulary=None if out_of_vocabulary is None else out_of_vocabulary.value,
             prompts=asked,
             training_names=training_names,
             extra_names=[] if extra_names is None else parse_class_names(extra_names),
