@@ -107,7 +107,7 @@ def prepare_score(
         found = [name for name in subsets_of(root) if split in (None, *splits_of(name))]
     folders = {name: output / name for name in found} if subset is None else {subset: output}
     if not folders:
-        fail(f"`--split` must be train or val, got {split!r}, or no set that is there has it.")
+        fail(f"`--split` must be train or val, but no set that is there has {split!r}.")
     stopped: typer.Exit | None = None
     for name, folder in folders.items():
         read = partial(read_score, root, subset=name)

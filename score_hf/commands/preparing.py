@@ -42,12 +42,12 @@ def prepare_splits(
                 continue
         summary = _write(source, output, images_per_shard)
         typer.echo(summary_text(summary, output))
-    for reason in absent:
-        complain(reason)
-    if len(absent) < len(wanted) and absent:
-        complain("the rest was prepared; `--split` asks for one split only.")
+    if len(absent) == len(wanted):
+        fail(absent[0])
     if absent:
-        raise typer.Exit(FAILURE)
+        for reason in absent:
+            complain(reason)
+        fail("the rest was prepared; `--split` asks for one split only.")
 
 
 def _write(source: "SourceSplit", output: Path, images_per_shard: int) -> dict[str, Any]:
