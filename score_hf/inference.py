@@ -1,7 +1,7 @@
 """Images and class names in, instances out: what command line, evaluation and demo all call."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,7 @@ class Segmenter:
             An iterator of results in the order of the images.
 
         Raises:
+            TypeError: If `images` is nothing of the kind.
             ValueError: If an argument is out of its range.
         """
         check_fraction(threshold, "threshold")
@@ -179,6 +180,11 @@ class Segmenter:
         is_single = isinstance(images, str | os.PathLike | Image.Image) or (
             isinstance(images, np.ndarray | Tensor) and images.ndim < 4
         )
+        if isinstance(images, bytes | Mapping) or not (is_single or isinstance(images, Iterable)):
+            raise TypeError(
+                "`images` must be a path, an address, a PIL image, an array, a tensor or several "
+                f"of these, but got {type(images).__name__}."
+            )
         options = {
             "threshold": threshold,
             "max_detections": max_detections,

@@ -128,6 +128,18 @@ def test_what_is_wrong_with_an_image_names_it(segmenter, tmp_path):
     assert wrong[2].error.startswith("`images[2]` has four channels of floats")
 
 
+def test_what_is_no_image_is_told(segmenter):
+    results = list(segmenter.segment([None, noise(64, 64), [noise(64, 64)]]))
+    assert results[0].error.startswith("`images[0]` must be a PIL image, an array or a tensor")
+    assert results[1].error is None and "got list" in results[2].error
+
+
+@pytest.mark.parametrize("images", [None, 5, b"bytes", {"image": noise(8, 8)}])
+def test_what_holds_no_images_is_refused(segmenter, images):
+    with pytest.raises(TypeError, match=f"`images` must be .* but got {type(images).__name__}"):
+        segmenter.segment(images)
+
+
 def test_an_image_that_exceeds_the_memory_is_named_and_the_rest_goes_on(segmenter, monkeypatch):
     forward = segmenter.model.forward
 

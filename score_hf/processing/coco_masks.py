@@ -96,11 +96,13 @@ def decode_mask(segmentation: Any, size: tuple[int, int], argument: str) -> torc
     try:
         if is_polygons:
             parts = [[float(number) for number in polygon] for polygon in segmentation]
+            if not np.isfinite([number for part in parts for number in part]).all():
+                raise ValueError("its corners must be finite numbers")
             encoded = api.merge(api.frPyObjects(parts, height, width))
         elif isinstance(segmentation["counts"], str | bytes):
             encoded = segmentation
         else:
             encoded = api.frPyObjects(segmentation, height, width)
         return torch.from_numpy(np.ascontiguousarray(api.decode(encoded)))
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"`{argument}` is no valid COCO segmentation ({error}).") from error

@@ -226,7 +226,7 @@ def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
         A PIL image of 8 bits, else a tensor, uint8 or float32, in the layout received.
 
     Raises:
-        TypeError: If it is not of numbers.
+        TypeError: If it is no image, or not of numbers.
         ValueError: If it is damaged, has no pixels or wrong dimensions, or holds values that
             are no colours.
     """
@@ -251,6 +251,10 @@ def to_8_bits(image: Any, name: str) -> Image.Image | torch.Tensor:
             raise TypeError(
                 f"{name} must be an array of numbers, but got dtype {image.dtype}."
             ) from error
+    if not isinstance(image, torch.Tensor):
+        raise TypeError(
+            f"{name} must be a PIL image, an array or a tensor, but got {type(image).__name__}."
+        )
     _check_shape(image, name)
     return _tensor_to_8_bits(image.detach(), name)
 

@@ -45,8 +45,10 @@ def fitted_size(height: int, width: int, size: SizeDict) -> tuple[int, int]:
         Height and width, at least 1.
 
     Raises:
-        ValueError: If `size` has other keys.
+        ValueError: If `size` has other keys, or lengths that are not positive.
     """
+    if any(length is not None and length < 1 for length in dict(size).values()):
+        raise ValueError(f"`size` must hold positive numbers of pixels, but got {dict(size)}.")
     if size.shortest_edge:
         return resized_size(height, width, size.shortest_edge, size.longest_edge)
     if size.height and size.width:
@@ -98,10 +100,10 @@ class SizeLimit:
         if rows * columns > self.max_pixels:
             raise ValueError(
                 f"{name} is {width} pixels wide and {height} high, for the network "
-                f"{columns} x {rows} or {rows * columns / 1e6:.1f} million pixels, more than "
-                f"`max_pixels` = {self.max_pixels}; cut it into tiles, make it smaller (the image "
-                "processor does by `do_resize=True` and `size`), or raise `max_pixels` if there "
-                "is the memory."
+                f"{columns} x {rows} = {rows * columns:,} pixels, more than the "
+                f"{self.max_pixels:,} of `max_pixels`; cut it into tiles, make it smaller (the "
+                "image processor does by `do_resize=True` and `size`), or raise `max_pixels` if "
+                "there is the memory."
             )
 
     def check_image(self, image: Any, name: str) -> None:

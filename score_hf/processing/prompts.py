@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 
 # 18 templates in the original's order: the source varies fastest, the article slowest.
 TEMPLATES = tuple(
@@ -106,9 +106,10 @@ def check_class_names(classes: Sequence[str], argument: str = "classes") -> list
             f"`{argument}` must be a list with one name a class, but got the string "
             f"{shortened(classes)!r}; wrap it in a list, or split it with `parse_class_names`."
         )
-    if not isinstance(classes, Collection):
+    if not isinstance(classes, Collection) or isinstance(classes, Set):
         raise TypeError(
-            f"`{argument}` must be a list of class names, but got {type(classes).__name__}."
+            f"`{argument}` must be a list of class names, whose order numbers the classes, but got "
+            f"{type(classes).__name__}."
         )
     if len(classes) == 0:
         raise ValueError(f"`{argument}` is empty; give at least one class name.")

@@ -233,6 +233,8 @@ def test_premultiplied_transparency_is_undone():
         (np.zeros(4, np.uint8), ValueError, "dimensions"),
         (np.zeros((4, 4), object), TypeError, "object"),
         (np.zeros((4, 4), complex), TypeError, "complex"),
+        (None, TypeError, "NoneType"),
+        ([[1, 2]], TypeError, "list"),
     ],
 )
 def test_what_holds_no_colours_is_refused(image, error, message):

@@ -158,7 +158,7 @@ def test_images_larger_than_the_network_takes_at_once_are_refused(tmp_path, monk
     path = tmp_path / "large.png"
     Image.fromarray(noise(40, 50)).save(path)
     options = {"do_resize": False, "max_pixels": 64 * 32}
-    with pytest.raises(ValueError, match=r"`images\[1\]` is 50 .* `max_pixels` = 2048; cut"):
+    with pytest.raises(ValueError, match=r"`images\[1\]` is 50 .* the 2,048 of `max_pixels`; cut"):
         processor()([noise(30, 50), noise(40, 50)], **options)
 
     monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it was decoded"))

@@ -49,6 +49,12 @@ def test_a_rule_that_is_not_known():
         fitted_size(40, 50, SizeDict(longest_edge=50))
 
 
+@pytest.mark.parametrize("size", [{"shortest_edge": -5}, {"height": 0, "width": 5}])
+def test_lengths_must_be_positive(size):
+    with pytest.raises(ValueError, match="`size` must hold positive numbers of pixels, but got"):
+        fitted_size(40, 50, SizeDict(**size))
+
+
 def test_padding_to_multiples():
     assert padded_size(33, 64, 32) == (64, 64)
     assert padded_size(33, 64, 1) == (33, 64)

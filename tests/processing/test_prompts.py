@@ -96,6 +96,7 @@ def test_a_class_is_seen_if_any_synonym_is():
         (" ,", TypeError, "blank string ' ,'"),
         (None, TypeError, "NoneType"),
         (5, TypeError, "int"),
+        ({"ship"}, TypeError, "whose order numbers the classes, but got set"),
         ([], ValueError, "empty"),
         (["ship", 3], TypeError, r"`classes\[1\]`.*3"),
         (["ship", " "], ValueError, r"`classes\[1\]`.*empty name"),
