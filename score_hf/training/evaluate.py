@@ -56,6 +56,14 @@ def evaluate(
             "sensing). Without it: what the model says; one made for context can do both."
         ),
     ] = None,
+    context_text_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Where a model made for general gets the remote-sensing CLIP's text tower for "
+            "context: the folder that it was trained from, if that was converted with "
+            "`--out-of-vocabulary context`."
+        ),
+    ] = None,
     seen_from: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +122,7 @@ def evaluate(
     """
     from ..bundled import DEFAULT_MODEL
     from ..data.loading import load_split
+    from ..evaluation.context_text import borrow_context_text
     from ..evaluation.evaluator import evaluate_model
     from ..evaluation.prediction_files import write_json
     from ..evaluation.processes import launched_processes
@@ -129,6 +138,8 @@ def evaluate(
         asked = None if prompts is None else read_names(prompts)
         rows = load_split(dataset, split)
         loaded, processor = load_model(model, device or own_device, dtype)
+        if context_text_from is not None:
+            borrow_context_text(loaded, load_model(context_text_from, "cpu", dtype)[0])
         folder = output.with_name(f"{output.stem}-predictions")
         figures = evaluate_model(
             loaded,

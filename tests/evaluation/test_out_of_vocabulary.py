@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.cli import app
+from score_hf.evaluation.context_text import borrow_context_text
 from score_hf.evaluation.evaluator import evaluate_model
 from tests.evaluation.made_sets import instance_set, write_set
 from tests.tiny import tiny_config, tiny_processor
@@ -25,6 +26,14 @@ def predict(model, path, **options):
     return figures["settings"]["out_of_vocabulary"], json.loads(path.read_text())
 
 
+def trained_without_tower(context_model):
+    plain = ScoreForInstanceSegmentation(tiny_config()).eval()
+    own = plain.state_dict()
+    shared = context_model.state_dict()
+    plain.load_state_dict({name: shared[name] for name in own})
+    return plain
+
+
 def test_either_clip_scores_one_model(context_model, tmp_path):
     own = predict(context_model, tmp_path / "own.json")
     context = predict(context_model, tmp_path / "context.json", out_of_vocabulary="context")
@@ -33,14 +42,26 @@ def test_either_clip_scores_one_model(context_model, tmp_path):
     assert (context[0], general[0]) == ("context", "general")
     assert context_model.config.out_of_vocabulary == "context"
 
-    plain = ScoreForInstanceSegmentation(tiny_config()).eval()
-    shared = {
-        name: tensor
-        for name, tensor in context_model.state_dict().items()
-        if name in plain.state_dict()
-    }
-    plain.load_state_dict(shared)
-    assert predict(plain, tmp_path / "plain.json") == general
+
+def test_a_model_made_for_the_general_clip_borrows_the_other_text_tower(context_model, tmp_path):
+    plain = trained_without_tower(context_model)
+    for kind in ("general", "context"):
+        expected = predict(context_model, tmp_path / "expected.json", out_of_vocabulary=kind)
+        if kind == "context":
+            borrow_context_text(plain, context_model)
+        assert predict(plain, tmp_path / "plain.json", out_of_vocabulary=kind) == expected
+    assert plain.config.out_of_vocabulary == "general"
+
+
+def test_what_does_not_fit_is_not_borrowed(context_model, tiny_model):
+    plain = trained_without_tower(context_model)
+    with pytest.raises(ValueError, match="must be a model with the text tower"):
+        borrow_context_text(plain, tiny_model)
+    with pytest.raises(ValueError, match="its image trunk is another one"):
+        borrow_context_text(tiny_model, context_model)
+    baseline = tiny_config(region_context="none", global_context="none")
+    with pytest.raises(ValueError, match="it was trained without context"):
+        borrow_context_text(ScoreForInstanceSegmentation(baseline), context_model)
 
 
 def test_one_folder_on_the_command_line(context_model, tmp_path, monkeypatch):
@@ -48,9 +69,16 @@ def test_one_folder_on_the_command_line(context_model, tmp_path, monkeypatch):
     folder = write_set(tmp_path / "made", instance_set(2))
     context_model.save_pretrained(tmp_path / "model")
     tiny_processor().save_pretrained(tmp_path / "model")
-    for kind in ("general", "context"):
+    trained_without_tower(context_model).save_pretrained(tmp_path / "trained")
+    tiny_processor().save_pretrained(tmp_path / "trained")
+    borrowing = ("--context-text-from", str(tmp_path / "model"))
+    for name, kind, further in (
+        ("model", "general", ()),
+        ("model", "context", ()),
+        ("trained", "context", borrowing),
+    ):
         given = {
-            "--model": tmp_path / "model",
+            "--model": tmp_path / name,
             "--dataset": folder,
             "--split": "val",
             "--output": tmp_path / f"{kind}.json",
@@ -58,7 +86,7 @@ def test_one_folder_on_the_command_line(context_model, tmp_path, monkeypatch):
             "--device": "cpu",
         }
         arguments = [str(part) for pair in given.items() for part in pair]
-        done = CliRunner().invoke(app, ["evaluate", *arguments])
+        done = CliRunner().invoke(app, ["evaluate", *arguments, *further])
         assert done.exit_code == 0, done.output
         figures = json.loads((tmp_path / f"{kind}.json").read_text())
         assert figures["settings"]["out_of_vocabulary"] == kind
