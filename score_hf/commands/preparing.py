@@ -9,6 +9,8 @@ import typer
 from .terminal import FAILURE, INTERRUPTED, complain, fail, plain_messages
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..data.records import SourceSplit
 
 
@@ -31,16 +33,20 @@ def prepare_splits(
     Raises:
         Exit: If there is nothing to read, or it cannot be written.
     """
+    from rich.console import Console
+
+    console = Console(stderr=True)
     absent: list[str] = []
     wanted = splits if split is None else [split]
     for name in wanted:
-        with plain_messages():
+        # Large annotation files take a minute to look through.
+        with plain_messages(), console.status(f"reading {name}"):
             try:
                 source = read(name)
             except FileNotFoundError as error:
                 absent.append(" ".join(str(error).split()))
                 continue
-        summary = _write(source, output, images_per_shard)
+        summary = _write(source, output, images_per_shard, console)
         typer.echo(summary_text(summary, output))
     if len(absent) == len(wanted):
         fail(absent[0])
@@ -50,8 +56,9 @@ def prepare_splits(
         fail("the rest was prepared; `--split` asks for one split only.")
 
 
-def _write(source: "SourceSplit", output: Path, images_per_shard: int) -> dict[str, Any]:
-    from rich.console import Console
+def _write(
+    source: "SourceSplit", output: Path, images_per_shard: int, console: "Console"
+) -> dict[str, Any]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -63,7 +70,6 @@ def _write(source: "SourceSplit", output: Path, images_per_shard: int) -> dict[s
     from ..data.writing import write_split
 
     label = TextColumn(f"preparing {source.name} {source.split}", markup=False)
-    console = Console(stderr=True)
     columns = (label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with (

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..processing.coco_masks import decode_mask
-from .checking import UNREADABLE
+from .checking import EMPTY_MASK, UNREADABLE
 from .coco_categories import CocoCategories
 from .coco_index import CocoIndex
 from .isaid_patches import Part, Window, keep_as_devkit, parts_in_pictures
@@ -184,7 +184,8 @@ def _draw(segmentation: Any, height: int, width: int) -> tuple[Part | None, str 
         if encoded is None:
             return None, remark
         mask = decode_mask(encoded, (height, width), "segmentation").numpy().astype(bool)
-        return Part(None, mask, 0, 0), remark
+        held = _trimmed(mask)
+        return (None, EMPTY_MASK) if held is None else (held, remark)
     polygons, changed = valid_polygons(segmentation)
     if not polygons:
         return None, BAD_POLYGON
@@ -203,6 +204,14 @@ def _draw(segmentation: Any, height: int, width: int) -> tuple[Part | None, str 
         return None, remark
     mask = decode_mask(encoded, extent, "segmentation").numpy().astype(bool)
     return Part(None, mask, top, left), changed
+
+
+def _trimmed(mask: np.ndarray) -> Part | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    top, left = int(rows[0]), int(columns[0])
+    return Part(None, mask[top : rows[-1] + 1, left : columns[-1] + 1].copy(), top, left)
 
 
 def _cut(part: Part, window: Window) -> Part | None:

@@ -28,8 +28,7 @@ _CLASSES = {
     "sota": categories.SOTA,
     "fast": categories.FAST,
 }
-# Supplement A.1. Of iSAID's training patches those that have an object are meant: the authors'
-# loader leaves out the others.
+# Supplement A.1.
 _PAPER_COUNTS = {
     ("isaid", "train"): 18_732,
     ("sior", "train"): 11_725,
@@ -37,6 +36,12 @@ _PAPER_COUNTS = {
     ("nwpu", "val"): 731,
     ("sota", "val"): 874,
     ("fast", "val"): 3_207,
+}
+_NOTES = {
+    ("isaid", "train"): (
+        "the paper's number is that of patches with objects, probably: the authors' training "
+        "leaves out the others",
+    )
 }
 SUBSETS = tuple(_FOLDERS)
 
@@ -110,4 +115,5 @@ def read_score(root: str | os.PathLike[str], split: str, subset: str) -> SourceS
         class_names=_CLASSES[subset],
         allow_missing=False,
         paper_count=_PAPER_COUNTS.get((subset, split)),
+        notes=_NOTES.get((subset, split), ()),
     )

@@ -12,7 +12,15 @@ from score_hf.data.isaid_patches import HAS_SPECK, NO_CLASS_COLOUR, TOO_SMALL, h
 from score_hf.data.records import Dropped
 from score_hf.data.segmentations import BAD_POLYGON, FAR_POLYGON, PART_LEFT_OUT
 from score_hf.data.writing import write_split
-from tests.data.drawn_coco import annotation, box_polygon, draw, image, records_of, write_coco
+from tests.data.drawn_coco import (
+    annotation,
+    box_polygon,
+    draw,
+    encode,
+    image,
+    records_of,
+    write_coco,
+)
 from tests.data.drawn_files import truncate
 from tests.data.drawn_isaid import (
     TRAIN_NUMBERS,
@@ -235,7 +243,8 @@ def test_of_two_official_files_the_one_with_more_classes_is_read(tmp_path):
     )
 
 
-def test_both_sources_of_masks_agree(tmp_path):
+@pytest.mark.parametrize("with_runs", [False, True])
+def test_both_sources_of_masks_agree(tmp_path, with_runs):
     scene = Scene(900, 1000)
     scene.add(scene.box(100, 200, 100, 200), 1001, "ship")
     scene.add(scene.box(500, 540, 700, 900), 1002, "plane")
@@ -244,7 +253,10 @@ def test_both_sources_of_masks_agree(tmp_path):
     write_coco(
         tmp_path / "train" / "iSAID_train.json",
         [image(0, "P0003.png", 1000, 900)],
-        [annotation(k, 0, k, [polygon]) for k, polygon in polygons.items()],
+        [
+            annotation(k, 0, k, encode(scene.numbers == number) if with_runs else [polygons[k]])
+            for number, k in ((1001, 5), (1002, 4))
+        ],
         TRAIN_NUMBERS,
     )
     found = [
