@@ -77,10 +77,11 @@ class Segmenter:
         processor: The processor of a loaded model; else it is loaded with the model.
         device: Such as "cpu" or "cuda"; None takes a GPU if there is one. A loaded model stays
             where it is.
-        dtype: "float32", "bfloat16" or "float16". A loaded model stays as it is.
+        dtype: "float32", "bfloat16-trunks", "bfloat16" or "float16"; see `load_model`. A loaded
+            model stays as it is.
 
     Raises:
-        TypeError: If a loaded model comes without its processor.
+        TypeError: If `model` is none, or a loaded model comes without its processor.
         ValueError: If the model cannot be loaded, the class names are not valid, or there are
             none and the model stores none.
     """
@@ -99,6 +100,11 @@ class Segmenter:
         if isinstance(model, str | os.PathLike):
             self.model, loaded_processor = load_model(model, device, dtype)
             self.processor = processor or loaded_processor
+        elif not hasattr(model, "build_classifier"):
+            raise TypeError(
+                "`model` must be the name of a model or a loaded ScoreForInstanceSegmentation, but "
+                f"got {type(model).__name__}."
+            )
         elif processor is None:
             raise TypeError("`processor` must be given with a `model` that is loaded already.")
         else:

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -234,6 +235,8 @@ class TestLoading:
             ("no-such-model", "`model` must be a folder, a bundled model .* 'no-such-model'"),
             ("a/b/c", "`model` must be a folder, .* 'a/b/c'"),
             ("", "`model` must be a folder"),
+            ("./nowhere", r"`model` must be a folder, .* './nowhere'"),
+            ("~/no where", "`model` must be a folder, .* '~/no where'"),
         ],
     )
     def test_unknown_name(self, model, message):
@@ -265,6 +268,32 @@ class TestLoading:
             load_model(folder)
         assert "\n" not in str(told.value)
 
+    @pytest.mark.parametrize("model", [None, 5, ["score-tiny"]])
+    def test_what_is_no_name(self, model):
+        message = f"`model` must be .* got {type(model).__name__}"
+        with pytest.raises(TypeError, match=message):
+            load_model(model)
+        with pytest.raises(TypeError, match=message):
+            Segmenter(model)
+
+    @pytest.mark.parametrize(
+        "change, message",
+        [
+            ({"num_queries": 9}, "2 of its weights have other shapes .*, such as 'mask_decoder"),
+            ({"num_hidden_layers": 1}, "26 of its weights have no place .*, such as 'mask_decoder"),
+            ({"num_hidden_layers": 3}, "26 of its weights are missing, such as 'mask_decoder"),
+            ({"dtype": "bogus"}, "bogus"),
+        ],
+    )
+    def test_weights_that_do_not_fit_the_configuration(
+        self, tiny_folder, tmp_path, change, message
+    ):
+        folder = shutil.copytree(tiny_folder, tmp_path / "model")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **change}))
+        with pytest.raises(ValueError, match=f"`model` .* cannot be loaded: .*{message}"):
+            load_model(folder, "cpu")
+
     def test_missing_weights_are_not_made_up(self, tiny_folder, tiny_model, tmp_path):
         weights = tiny_model.state_dict()
         del weights["void_embedding.weight"]
@@ -281,9 +310,9 @@ class TestLoading:
         with pytest.raises(ValueError, match="cannot be loaded: "):
             load_model(tmp_path)
 
-    @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7"])
+    @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7", []])
     def test_unavailable_device(self, tiny_folder, device):
-        with pytest.raises(ValueError, match=f"`device` must be .*, got '{device}'"):
+        with pytest.raises(ValueError, match=re.escape(f"such as 'cpu', got '{device}'")):
             load_model(tiny_folder, device)
 
     @pytest.mark.parametrize("dtype", ["int8", "half", torch.int32])

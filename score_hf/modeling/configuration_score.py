@@ -39,6 +39,20 @@ _CONTEXT_TEXT: dict[str, Any] = {
     "num_attention_heads": 12,
     "projection_dim": 768,
 }
+# What cannot be left out by setting it to 0.
+_COUNTS = (
+    "context_num_heads",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_points",
+    "num_queries",
+    "pixel_decoder_intermediate_size",
+    "pixel_decoder_points",
+    "projection_dim",
+    "region_intermediate_size",
+)
 
 
 @strict
@@ -241,6 +255,18 @@ class ScoreConfig(PreTrainedConfig):
                 f"`intermediate_layer` must be between 1 and the context trunk's {layers} "
                 f"layers, got {self.intermediate_layer}."
             )
+
+    def validate_counts(self) -> None:
+        """Checks that there is something of everything.
+
+        Raises:
+            ValueError: If a number of things or a width is not positive.
+        """
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        if self.stored_synonyms < 0:
+            raise ValueError(f"`stored_synonyms` must be 0 or more, got {self.stored_synonyms}.")
 
     def validate_widths(self) -> None:
         """Checks that widths fit together.
