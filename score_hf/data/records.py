@@ -85,7 +85,7 @@ class SourceSplit:
         class_names: Classes in the order of their numbers.
         kind: Whether objects or label images are marked.
         keys: One for each image, cheap to list and the same at every run.
-        read: Reads the image of a key: usually one record.
+        read: Reads the image of a key. Of an instance set it gives one record or one `Dropped`.
         paper_count: Number of images that the paper states.
         notes: Sentences for the summary about how the source was read.
         settings: Whatever else determines the outcome (options, digests of annotation files).
