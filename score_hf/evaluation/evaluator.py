@@ -1,7 +1,6 @@
 """One evaluation from model and dataset to figures, in any number of processes."""
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from ..processing.processing_score import ScoreProcessor
 from .instance_task import InstanceTask
 from .panoptic_task import PanopticTask
 from .prediction_files import PredictionFolder, write_predictions
-from .processes import Processes, joined_processes
+from .processes import joined_processes
 from .report import write_report
 from .semantic_task import SemanticTask
 from .shared_work import SharedWork
@@ -62,7 +61,7 @@ def evaluate_model(
         alpha: Weight of the out-of-vocabulary scores for classes trained on; None: the model's.
         beta: The same for other classes.
         out_of_vocabulary: Which CLIP gives these scores (Table 6); None: the model's. A model that
-            was made for "context" has what both need.
+            was made for "context" has what both need; `borrow_context_text` helps others.
         prompts: What is asked for, one entry a class of the dataset; None: its own names.
         training_names: Of all classes that the model was trained on; None: what the processor
             says.
@@ -71,10 +70,11 @@ def evaluate_model(
         threshold: Lowest score of a prediction; 0 as in the original.
         batch_size: How many images are computed together at most.
         sweep: Whether to try out other `alpha` and `beta` too; for instances.
-        folder: Keeps predictions, so that an evaluation that was killed goes on where it was;
-            shared by all processes. None: a temporary one.
-        predictions_file: Where to write the predictions, in COCO's results format.
-        report_file: Where to write a page of HTML that shows it all.
+        folder: Keeps predictions, so that an evaluation that was killed goes on where it was; on
+            a disk that all processes share. None: each process has a temporary one.
+        predictions_file: Where to write the predictions, in COCO's results format; several
+            processes need a `folder` for it.
+        report_file: Where to write a page of HTML that shows it all; likewise.
         settings: What else the predictions depend on, such as names of model and dataset; it is
             checked where an evaluation goes on, and told with the figures.
         progress: Whether the first process shows a bar.
@@ -96,6 +96,12 @@ def evaluate_model(
     work_on = _make_task(name, processor, vocabulary, dataset, threshold, sweep)
     image_ids = _list_images(dataset)
     with joined_processes() as processes, _evaluating(model, alpha, beta, out_of_vocabulary):
+        writes = predictions_file is not None or report_file is not None
+        if writes and folder is None and processes.count > 1:
+            raise ValueError(
+                "`folder`, on a disk that all processes share, must be given with "
+                "`predictions_file` or `report_file`, got none."
+            )
         own_alpha, own_beta = model.config.alpha, model.config.beta
         told = {
             **(settings or {}),
@@ -112,8 +118,8 @@ def evaluate_model(
         }
         depends_on = {**told, "sweep": sweep, "weights": fingerprint(model)}
         with (
-            _shared_folder(folder, processes) as shared,
-            PredictionFolder(shared, depends_on, processes.rank) as store,
+            _folder(folder) as kept,
+            PredictionFolder(kept, depends_on, processes.rank) as store,
         ):
             work = SharedWork(work_on, dataset, image_ids, store, processes, progress)
             work.predict(model, processor, batch_size)
@@ -132,7 +138,7 @@ def evaluate_model(
                     "settings": told,
                 }
                 if predictions_file is not None:
-                    write_predictions(store, sorted(image_ids), predictions_file)
+                    write_predictions(store, work.image_ids, predictions_file)
                 if report_file is not None:
                     write_report(report_file, work, findings, figures)
             return processes.share(figures)
@@ -212,8 +218,7 @@ def _evaluating(
     if out_of_vocabulary == "context" and not hasattr(model, "context_text_tower"):
         raise ValueError(
             "`out_of_vocabulary` is 'context', but the model has no text tower of its "
-            "remote-sensing CLIP: train it from a folder that `score-hf convert "
-            "--out-of-vocabulary context` wrote."
+            "remote-sensing CLIP: borrow it by `--context-text-from`."
         )
     config.alpha = own[0] if alpha is None else alpha
     config.beta = own[1] if beta is None else beta
@@ -227,16 +232,10 @@ def _evaluating(
 
 
 @contextmanager
-def _shared_folder(folder: Path | None, processes: Processes) -> Iterator[Path]:
-    """Gives a folder that stays, or a temporary one of the first process."""
+def _folder(folder: Path | None) -> Iterator[Path]:
+    """Gives a folder that stays, or a temporary one of this process."""
     if folder is not None:
         yield folder
         return
-    made = tempfile.mkdtemp(prefix="score-hf-evaluation-") if processes.is_first else None
-    shared = Path(processes.share(made))
-    try:
-        yield shared
-    finally:
-        # The others have read what they need: they have handed in their measurements.
-        if processes.is_first:
-            shutil.rmtree(shared)
+    with tempfile.TemporaryDirectory(prefix="score-hf-evaluation-") as made:
+        yield Path(made)

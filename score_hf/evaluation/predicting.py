@@ -1,7 +1,9 @@
 """Runs the model over a dataset's images, one record an image."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -15,8 +17,11 @@ from ..processing.image_loading import to_8_bits
 from ..processing.processing_score import ScoreProcessor
 
 Row = dict[str, Any]
+Item = TypeVar("Item")
 Reading = Callable[[ScoreForInstanceSegmentationOutput, list[Row]], list[dict[str, Any]]]
 """Turns the outputs of a batch, and the rows it came from, into one record an image."""
+
+_ITEMS_AHEAD = 4
 
 
 def predict_rows(
@@ -65,8 +70,10 @@ def predict_rows(
             for row, record in zip(done, records, strict=True)
         ]
 
-    for row in rows:
-        inputs = processor.image_processor(row_image(row), return_tensors="pt")
+    def prepare(row: Row) -> tuple[Row, Any]:
+        return row, processor.image_processor(row_image(row), return_tensors="pt")
+
+    for row, inputs in _ahead(map(prepare, rows)):
         if batch and (
             len(batch) == batch_size
             or inputs["pixel_values"].shape != batch[0][1]["pixel_values"].shape
@@ -75,6 +82,22 @@ def predict_rows(
         batch.append((row, inputs))
     if batch:
         yield from finish()
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Makes the next items in a thread, while the network computes the last ones."""
+    with ThreadPoolExecutor(1) as worker:
+        waiting: deque[Future[Item | None]] = deque()
+        try:
+            while True:
+                while len(waiting) < _ITEMS_AHEAD:
+                    waiting.append(worker.submit(next, items, None))
+                item = waiting.popleft().result()
+                if item is None:
+                    return
+                yield item
+        finally:
+            worker.shutdown(cancel_futures=True)
 
 
 def row_image(row: Row) -> Any:

@@ -175,10 +175,9 @@ def _confusion(pairs: list[dict[str, Any]] | None, unit: str) -> str:
 
 
 def _examples(work: SharedWork, findings: Findings) -> str:
-    numbers = sorted(work.image_ids)
     ranked = [
         (score, number)
-        for number, score in zip(numbers, findings.image_scores, strict=True)
+        for number, score in zip(work.image_ids, findings.image_scores, strict=True)
         if score is not None
     ]
     ranked.sort()

@@ -1,7 +1,6 @@
 """The work of an evaluation, image by image, shared between processes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -20,7 +19,6 @@ from .task import EvaluationTask
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
 class SharedWork:
     """A dataset's images, done by several processes.
 
@@ -28,25 +26,30 @@ class SharedWork:
         task: What is evaluated.
         dataset: The split.
         image_ids: Of all its images.
-        store: Where predictions are kept.
+        store: Where predictions are kept, of all processes or of this one.
         processes: That share the work.
         progress: Whether the first process shows a bar.
     """
 
-    task: EvaluationTask
-    dataset: Any
-    image_ids: Sequence[int]
-    store: PredictionFolder
-    processes: Processes
-    progress: bool = True
+    def __init__(
+        self,
+        task: EvaluationTask,
+        dataset: Any,
+        image_ids: Sequence[int],
+        store: PredictionFolder,
+        processes: Processes,
+        progress: bool = True,
+    ) -> None:
+        self.task, self.dataset, self.image_ids = task, dataset, sorted(image_ids)
+        self.store, self.processes, self.progress = store, processes, progress
+        self._measured_by: list[int] = []
 
     def predict(
         self, model: ScoreForInstanceSegmentation, processor: ScoreProcessor, batch_size: int
     ) -> None:
         """Predicts the images that are not done yet, and waits until all processes have."""
-        # Nobody may write before everybody has seen what there is.
-        self.processes.wait()
-        done = self.store.image_ids
+        # Nobody writes before everybody has told what there is.
+        done = set().union(*self.processes.share(self.processes.gather(self.store.image_ids)))
         missing = [number for number in self.image_ids if number not in done]
         own = set(missing[self.processes.rank :: self.processes.count])
         with torch.inference_mode():
@@ -57,19 +60,27 @@ class SharedWork:
             self.store.append(record)
         self.processes.wait()
         self.store.refresh()
+        held = self.processes.gather(self.store.image_ids)
+        if self.processes.is_first:
+            holders = (
+                [rank for rank, numbers in enumerate(held) if number in numbers]
+                for number in self.image_ids
+            )
+            self._measured_by = [ranks[place % len(ranks)] for place, ranks in enumerate(holders)]
+        self._measured_by = self.processes.share(self._measured_by)
 
     def measure(
         self, measure: Callable[[dict[str, Any]], Item], what: str = "measuring"
     ) -> list[Item]:
         """Measures every image; the first process gets all results, by rising image id."""
-        numbers = sorted(self.image_ids)
-        rank, count = self.processes.rank, self.processes.count
-        own = numbers[rank::count]
+        own = [
+            number
+            for number, rank in zip(self.image_ids, self._measured_by, strict=True)
+            if rank == self.processes.rank
+        ]
         results = [measure(self.store.read(number)) for number in self._bar(own, len(own), what)]
-        parts = self.processes.gather(results)
-        if not self.processes.is_first:
-            return []
-        return [parts[place % count][place // count] for place in range(len(numbers))]
+        parts = [iter(part) for part in self.processes.gather(results)]
+        return [next(parts[rank]) for rank in self._measured_by] if parts else []
 
     def sweep(
         self,

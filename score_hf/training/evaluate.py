@@ -105,6 +105,12 @@ def evaluate(
         Path | None,
         typer.Option(help="HTML file with curves, confusions and the best and worst images."),
     ] = None,
+    streaming: Annotated[
+        bool,
+        typer.Option(
+            "--streaming", help="Read the dataset in order instead of unpacking it into a cache."
+        ),
+    ] = False,
     threshold: Annotated[
         float, typer.Option(help="Lowest score of a prediction; 0, as in the original, keeps all.")
     ] = 0.0,
@@ -120,6 +126,7 @@ def evaluate(
 
     A run that was stopped goes on where it was when it is started again.
     """
+    from .. import __version__
     from ..bundled import DEFAULT_MODEL
     from ..data.loading import load_split
     from ..evaluation.context_text import borrow_context_text
@@ -136,7 +143,7 @@ def evaluate(
     with launched_processes() as (processes, own_device):
         training_names = None if seen_from is None else read_training_names(seen_from)
         asked = None if prompts is None else read_names(prompts)
-        rows = load_split(dataset, split)
+        rows = load_split(dataset, split, streaming)
         loaded, processor = load_model(model, device or own_device, dtype)
         if context_text_from is not None:
             borrow_context_text(loaded, load_model(context_text_from, "cpu", dtype)[0])
@@ -158,7 +165,13 @@ def evaluate(
             folder=folder,
             predictions_file=predictions,
             report_file=report,
-            settings={"model": model, "dataset": dataset, "split": split, "dtype": dtype},
+            settings={
+                "score_hf": __version__,
+                "model": model,
+                "dataset": dataset,
+                "split": split,
+                "dtype": dtype,
+            },
         )
         if processes.is_first:
             write_json(output, figures, indent=2)

@@ -1,5 +1,8 @@
+import contextlib
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 
 import numpy as np
@@ -112,6 +115,88 @@ def test_evaluation_goes_on_where_it_was(tiny_model, tmp_path, monkeypatch):
     done, predicted = predicted, []
     assert evaluate(tiny_model, dataset, folder=folder) == expected
     assert len(predicted) == 2 and not {*done} & {*predicted}
+
+
+class Neighbours:
+    """Processes that are threads."""
+
+    def __init__(self, rank: int, count: int, barrier: threading.Barrier, items: list):
+        self.rank, self.count, self.barrier, self.items = rank, count, barrier, items
+
+    @property
+    def is_first(self):
+        return self.rank == 0
+
+    def wait(self):
+        self.barrier.wait(timeout=60)
+
+    def gather(self, item):
+        self.items[self.rank] = item
+        self.wait()
+        items = list(self.items)
+        self.wait()
+        return items if self.is_first else []
+
+    def share(self, item):
+        items = self.gather(item)
+        self.items[0] = items[0] if self.is_first else self.items[0]
+        self.wait()
+        shared = self.items[0]
+        self.wait()
+        return shared
+
+
+def evaluate_together(monkeypatch, model, dataset, count, **options):
+    """What each of several processes returns, or raises."""
+    barrier, items = threading.Barrier(count), [None] * count
+    own = threading.local()
+
+    @contextlib.contextmanager
+    def joined():
+        yield Neighbours(own.rank, count, barrier, items)
+
+    def run(rank):
+        own.rank = rank
+        try:
+            return evaluate(model, dataset, **options)
+        except ValueError as error:
+            return str(error)
+
+    monkeypatch.setattr(evaluator, "joined_processes", joined)
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(run, range(count)))
+
+
+@pytest.mark.parametrize("shares_a_folder", [True, False])
+def test_every_image_is_predicted_by_one_process(
+    tiny_model, monkeypatch, tmp_path, shares_a_folder
+):
+    """Whether or not the processes see one another's files, also with more of them than images."""
+    dataset = instance_set(5)
+    options = {"sweep": True} | ({"folder": tmp_path / "work"} if shares_a_folder else {})
+    expected = evaluate(tiny_model, dataset, sweep=True)
+    predicted = []
+    plain_read = InstanceTask.read
+
+    def counted_read(task, outputs, rows):
+        predicted.extend(row["image_id"] for row in rows)
+        return plain_read(task, outputs, rows)
+
+    monkeypatch.setattr(InstanceTask, "read", counted_read)
+    for count in (2, 7):
+        predicted.clear()
+        figures = evaluate_together(monkeypatch, tiny_model, dataset, count, **options)
+        assert figures == [expected] * count
+        # The predictions that one folder holds are those of the round before.
+        done = [] if shares_a_folder and count == 7 else dataset["image_id"]
+        assert sorted(predicted) == sorted(done)
+
+
+def test_files_of_several_processes_need_a_folder(tiny_model, monkeypatch, tmp_path):
+    told = evaluate_together(
+        monkeypatch, tiny_model, instance_set(1), 2, report_file=tmp_path / "report.html"
+    )
+    assert all(text.startswith("`folder`, on a disk that all processes share") for text in told)
 
 
 def test_other_weights_do_not_go_on(tiny_model, tmp_path):
