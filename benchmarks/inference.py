@@ -42,12 +42,16 @@ def build_yardstick(device: torch.device) -> torch.nn.Module:
         return open_clip.create_model(YARDSTICK).visual.trunk.eval()
 
 
-def build_model(dtype: torch.dtype, device: torch.device, text_tower: bool) -> Any:
+def build_model(dtype: str, device: torch.device, text_tower: bool) -> Any:
     """Returns the paper's model with random weights."""
     config = ScoreConfig(text_tower=text_tower)
+    lowered = dtype == "bfloat16-trunks"
+    weights = torch.float32 if lowered else getattr(torch, dtype)
     with torch.device(device):
-        model = ScoreForInstanceSegmentation._from_config(config, dtype=dtype)
-    return model.eval()
+        model = ScoreForInstanceSegmentation._from_config(config, dtype=weights).eval()
+    if lowered:
+        model.lower_trunk_precision()
+    return model
 
 
 def random_vocabulary(classes: int, width: int, device: torch.device) -> ScoreClassifier:
@@ -71,7 +75,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     imported = peak_memory()
     processor = ScoreImageProcessor()
     image = draw_scene(7, arguments.size).image
-    model = build_model(getattr(torch, arguments.dtype), device, not arguments.without_text_tower)
+    model = build_model(arguments.dtype, device, not arguments.without_text_tower)
     vocabulary = random_vocabulary(arguments.classes, model.config.projection_dim, device)
     loaded = peak_memory()
     parts = {name: getattr(model, name) for name in PARTS}
@@ -134,7 +138,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=512, help="side of the image, pixels")
     parser.add_argument("--classes", type=int, default=20, help="classes, encoded beforehand")
-    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument(
+        "--dtype", default="float32", choices=("float32", "bfloat16-trunks", "bfloat16", "float16")
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each figure")
     parser.add_argument(

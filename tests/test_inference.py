@@ -222,6 +222,12 @@ def test_bfloat16_model(tiny_folder):
     assert result.instances["scores"].isfinite().all()
 
 
+def test_bfloat16_products_in_the_trunks_only(tiny_folder):
+    model, _ = load_model(tiny_folder, "cpu", "bfloat16-trunks")
+    assert model.dtype == model.text_tower.dtype == torch.float32
+    assert model.general_trunk.head.fc1.weight.dtype == torch.bfloat16
+
+
 class TestLoading:
     def test_folder_is_loaded_exactly(self, tiny_folder, tiny_model):
         model, processor = load_model(tiny_folder, "cpu")

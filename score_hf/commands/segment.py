@@ -56,7 +56,9 @@ def segment(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16-trunks, bfloat16 or float16.")
+    ] = "float32",
     format: Annotated[
         str,
         typer.Option(

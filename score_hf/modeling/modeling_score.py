@@ -21,6 +21,7 @@ from .context_trunk import SceneContext, ScoreContextTrunk
 from .general_trunk import ScoreGeneralTrunk
 from .layers import pool_in_masks
 from .loss_score import ScoreCriterion, fit_mask_labels, repeated_draws
+from .low_precision import lower_products
 from .mask_decoder import ScoreMaskDecoder
 from .open_vocabulary import (
     FIRST_LOGIT_SCALE,
@@ -297,6 +298,15 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
             for name in ("text_tower", "context_text_tower"):
                 if hasattr(self, name):
                     delattr(self, name)
+
+    def lower_trunk_precision(self) -> None:
+        """Computes the matrix products of the image trunks in bfloat16, all else in float32.
+
+        For inference: the trunks' weights are rounded for good.
+        """
+        for name in ("general_trunk", "context_trunk"):
+            if hasattr(self, name):
+                lower_products(getattr(self, name))
 
     @can_return_tuple
     def forward(
