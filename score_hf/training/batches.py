@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset
 
 from ..processing.processing_score import ScoreProcessor
 from .samples import DamagedImage, DrawnSamples, RowReader, Sample, StoredSamples
@@ -274,7 +274,9 @@ class StoredBatches(Dataset):
 
 
 class StreamedBatches(IterableDataset):
-    """Batches of a set that is read in order; every process and worker reads all of it.
+    """Batches of a set that is read in order; every process reads all of it.
+
+    A loader must have one worker at most: `datasets` would give each a part of the stream.
 
     Args:
         rows: Makes the endless stream of rows, the same at each call.
@@ -302,11 +304,9 @@ class StreamedBatches(IterableDataset):
         self.prompts = prompts
 
     def __iter__(self) -> Iterator[TrainingBatch]:
-        """Yields the batches of this process; workers take turns, so the order stays."""
-        worker = get_worker_info()
-        first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        """Yields the batches of this process."""
         rows, position = iter(self.rows()), 0
-        for number in self.numbers[first::every]:
+        for number in self.numbers:
             step, places = number // self.spread.accumulation, self.spread.places(number)
             start = step * self.spread.batch_size + places.start
             for _ in range(start - position):

@@ -72,7 +72,8 @@ class DataRecipe:
         damaged_images: What an image that cannot be read does: "stop" the training, or be
             replaced by another of the set and named in the log.
         augmentation: None: pictures as they are.
-        workers: Processes that prepare batches, for each process of the training; 0: none.
+        workers: Processes that prepare batches, for each process of the training; 0: none. A
+            stream has one at most.
         class_names: What the text tower reads for a class, by its name in the set; commas
             separate synonyms. Classes that are not here go by their names.
         drawn_size: Side of drawn scenes in pixels. Every fourth batch holds a quarter of the

@@ -21,7 +21,14 @@ FIRST_DRAWN_SEED = 1_000_000
 
 
 class DamagedImage(ValueError):
-    """An image of the training set that cannot be read; says which."""
+    """An image of the training set that cannot be read; says which.
+
+    Args:
+        message: What to say; of an error that a data worker reports, the traceback is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rpartition("DamagedImage: ")[2].strip())
 
 
 @dataclass(frozen=True, eq=False)

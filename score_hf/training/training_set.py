@@ -95,6 +95,6 @@ class TrainingSet:
             batches,
             batch_size=None,
             sampler=None if self._streamed else numbers,
-            num_workers=recipe.data.workers,
+            num_workers=min(recipe.data.workers, 1) if self._streamed else recipe.data.workers,
             pin_memory=torch.cuda.is_available(),
         )

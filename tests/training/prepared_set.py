@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 
 from score_hf.data.records import ImageRecord, ObjectRecord, SourceSplit
 from score_hf.data.writing import write_split
-from score_hf.drawn_scenes import DRAWN_VOCABULARY, draw_scene
+from score_hf.drawn_scenes import DRAWN_VOCABULARY, DrawnScene, draw_scene
 
 
 def encode(mask: np.ndarray) -> dict:
@@ -31,18 +31,24 @@ def write_records(output: Path, records: list[ImageRecord], class_names, kind="i
 
 
 def write_drawn_set(output: Path, images: int = 6, size: int = 64) -> Path:
-    """Scenes of the drawn vocabulary."""
-    records = []
-    for seed in range(images):
-        scene = draw_scene(seed, size)
+    """Scenes of the drawn vocabulary, all with objects, numbered from 0."""
+    records: list[ImageRecord] = []
+    for number in range(images):
+        scene = drawn_scene(number, size)
         objects = tuple(
             ObjectRecord(name, encode(mask))
             for name, mask in zip(scene.class_names, scene.masks, strict=True)
         )
         records.append(
-            ImageRecord(seed, f"drawn_{seed}.png", scene.image, size, size, objects=objects)
+            ImageRecord(number, f"drawn_{number}.png", scene.image, size, size, objects=objects)
         )
     return write_records(output, records, DRAWN_VOCABULARY)
+
+
+def drawn_scene(number: int, size: int = 64) -> DrawnScene:
+    """The scene of a number, the first of its seeds with an object."""
+    scenes = (draw_scene(100 * number + seed, size) for seed in range(100))
+    return next(scene for scene in scenes if len(scene.masks))
 
 
 def png(pixels: np.ndarray) -> bytes:
