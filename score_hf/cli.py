@@ -10,6 +10,7 @@ from .commands.evaluate import evaluate
 from .commands.prepare import prepare
 from .commands.push import push
 from .commands.segment import segment
+from .commands.table import table
 from .commands.terminal import print_any_text
 
 app = typer.Typer(
@@ -42,4 +43,5 @@ app.command()(segment)
 app.command()(convert)
 app.command()(evaluate)
 app.command()(push)
+app.command()(table)
 app.add_typer(prepare)
