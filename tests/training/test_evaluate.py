@@ -164,7 +164,16 @@ def test_command_line(tiny_folder, tmp_path):
     code, told = run(
         *options(tiny_folder, folder, tmp_path / "new"),
         *("--prompts", names, "--seen-from", folder, "--extra-names", "water, car"),
-        *("--alpha", 0.1, "--beta", 0.3, "--sweep", "--report", tmp_path / "new" / "report.html"),
+        *(
+            "--alpha",
+            0.1,
+            "--beta",
+            0.3,
+            "--sweep",
+            "--streaming",
+            "--report",
+            tmp_path / "new" / "report.html",
+        ),
     )
     assert code == 0, told
     figures, _ = results(tmp_path / "new")
