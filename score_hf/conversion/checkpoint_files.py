@@ -24,8 +24,9 @@ from torch import Tensor
 from .torchscript_archive import is_torchscript, read_torchscript
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-# Weights hardly compress; what expands further is no checkpoint.
+# Weights hardly compress; what expands further, to more than is harmless, is no checkpoint.
 MAX_EXPANSION = 20
+HARMLESS_SIZE = 256_000_000
 # Keys under which training scripts keep the state dict, and prefixes that wrappers put before all
 # names of it.
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "module")
@@ -169,7 +170,7 @@ def _read_packed(file: Path, entries: list[zipfile.ZipInfo]) -> Any:
 
 def _check_declared_sizes(file: Path, entries: list[zipfile.ZipInfo]) -> None:
     declared, size = sum(entry.file_size for entry in entries), file.stat().st_size
-    if declared > MAX_EXPANSION * size:
+    if declared > max(MAX_EXPANSION * size, HARMLESS_SIZE):
         raise ValueError(
             f"{_name(file)} would unpack from {_size(size)} to {_size(declared)}: no weights "
             f"compress to less than 1/{MAX_EXPANSION}, it is not read."

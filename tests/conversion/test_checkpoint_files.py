@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from score_hf.conversion import checkpoint_files
 from score_hf.conversion.checkpoint_files import read_tensors
 from score_hf.conversion.torchscript_archive import is_torchscript
 
@@ -195,12 +196,21 @@ def test_missing_files_folders_and_lists(tmp_path):
         read_tensors(tmp_path / "list.pt")
 
 
-def test_a_zip_bomb_is_not_unpacked(tmp_path):
+def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_files, "HARMLESS_SIZE", 1_000_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("epoch_1.pt", bytes(3_000_000))
 
     with pytest.raises(ValueError, match=r"would unpack from 0\.0 MB to 3\.0 MB"):
         read_tensors(tmp_path / "bomb.zip")
+
+
+def test_small_weights_may_compress_as_they_like(tmp_path):
+    torch.save({"weight": torch.zeros(1000, 1000)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "a.pt", "a.pt")
+
+    assert read_tensors(tmp_path / "zeros.zip")["weight"].shape == (1000, 1000)
 
 
 def test_a_zip_of_several_or_of_a_zip(state, tmp_path):
