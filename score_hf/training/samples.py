@@ -189,15 +189,18 @@ def stream_rows(
         ValueError: If no image has an object.
     """
     semantic = kind(dataset) == "semantic"
-    shuffled = undecoded(dataset).shuffle(seed=seed, buffer_size=buffer_size)
     for epoch in itertools.count():
-        shuffled.set_epoch(epoch)
-        found = False
-        for row in shuffled:
-            marked = row["classes"] if semantic else _without_crowds(row["objects"])
-            if marked or not skip_empty:
-                found = True
-                yield row
+        # Not `datasets`' own shuffling, which is another in a data worker than outside.
+        rng, buffer, found = np.random.default_rng((seed, epoch)), [], False
+        for row in undecoded(dataset):
+            if skip_empty and not (row["classes"] if semantic else _without_crowds(row["objects"])):
+                continue
+            found = True
+            buffer.append(row)
+            if len(buffer) == buffer_size:
+                yield buffer.pop(int(rng.integers(buffer_size)))
+        rng.shuffle(buffer)
+        yield from buffer
         if not found:
             raise ValueError("`dataset` has no image with an object to train on.")
 

@@ -144,7 +144,7 @@ def test_a_stream_gives_whole_batches_in_any_spread(folder, collator):
     assert ids(Spread(2), range(2, 5)) == whole[2:]
     assert ids(Spread(2), range(5), workers=1) == whole
     halves = [ids(Spread(2, 1, 2, process), range(5)) for process in (0, 1)]
-    assert [[a[0], b[0]] for a, b in zip(*halves, strict=True)] == whole
+    assert [first + second for first, second in zip(*halves, strict=True)] == whole
 
 
 def test_objects_in_sight_are_kept_and_crowds_are_not(tmp_path, collator):
