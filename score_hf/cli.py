@@ -6,6 +6,7 @@ import typer
 
 from . import __version__
 from .commands.convert import convert
+from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.prepare import prepare
 from .commands.push import push
@@ -41,6 +42,7 @@ def main(
 
 app.command()(segment)
 app.command()(convert)
+app.command()(demo)
 app.command()(evaluate)
 app.command()(push)
 app.command()(table)

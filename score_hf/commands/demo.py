@@ -1,0 +1,35 @@
+"""`score-hf demo`: the demo in a browser, on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from .terminal import fail, plain_messages, quiet_transformers
+
+
+def demo(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port on this machine. Without it: the first that is free from 7860 on."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
+    ] = None,
+) -> None:
+    """Try a model in the browser."""
+    quiet_transformers()
+    try:
+        import gradio  # noqa: F401 (only asked whether it is there)
+    except ImportError:
+        fail('the demo needs Gradio: run `pip install "score-hf[demo]"`.')
+    from ..bundled import DEFAULT_MODEL
+    from ..demo.engine import DemoEngine
+    from ..demo.launching import launch_demo
+
+    with plain_messages():
+        engine = DemoEngine.load(DEFAULT_MODEL if model is None else model, device)
+        launch_demo(engine, server_port=port)

@@ -1,0 +1,46 @@
+"""How the page looks, light and dark."""
+
+import gradio as gr
+
+CSS = """
+#introduction h1 { font-size: 1.5rem; margin: 0; }
+.chips { display: flex; flex-wrap: wrap; gap: 0.35rem; list-style: none; margin: 0; padding: 0; }
+.chips li {
+    border: 1px solid var(--border-color-primary); border-radius: 1rem; margin: 0;
+    padding: 0.1rem 0.6rem; background: var(--background-fill-primary);
+}
+.swatch {
+    display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em;
+    border: 1px solid var(--body-text-color); border-radius: 2px; vertical-align: -0.05em;
+}
+.badge { border-radius: 0.5rem; padding: 0 0.4rem; font-size: 0.8em; font-weight: 600; }
+.badge.seen { background: #004d40; color: #fff; }
+.badge.unseen { background: #fff; color: #7a3b00; border: 1px dashed #7a3b00; }
+.also, .count { color: var(--body-text-color-subdued); font-size: 0.9em; }
+.summary { margin: 0 0 0.3rem; }
+.notice, .warning {
+    border-left: 4px solid #b35900; padding: 0.3rem 0.7rem; margin: 0.4rem 0;
+    background: var(--background-fill-secondary);
+}
+.explanation .scroll { overflow-x: auto; }
+.explanation table { border-collapse: collapse; width: 100%; }
+.explanation th, .explanation td {
+    text-align: left; padding: 0.2rem 0.6rem 0.2rem 0; white-space: nowrap;
+    border-bottom: 1px solid var(--border-color-primary);
+}
+.explanation tr.chosen th { text-decoration: underline; font-weight: 700; }
+.bar {
+    display: inline-block; height: 0.7em; margin-right: 0.4em; background: #0072b2;
+    border: 1px solid var(--body-text-color); min-width: 2px;
+}
+"""
+
+
+def make_theme() -> gr.Theme:
+    """Gradio's default with system fonts: nothing is loaded from elsewhere."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )

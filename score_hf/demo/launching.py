@@ -1,0 +1,38 @@
+"""Starts the demo: on this machine, or as a Space."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from .appearance import CSS, make_theme
+from .engine import DemoEngine
+from .examples import read_examples
+from .interface import build_demo
+
+
+def launch_demo(
+    engine: DemoEngine, examples: Path | None = None, **options: Any
+) -> tuple[gr.Blocks, str]:
+    """Starts the demo.
+
+    Args:
+        engine: The model.
+        examples: Folder of the examples; None: the pictures of the package.
+        **options: Of Gradio's `launch`.
+
+    Returns:
+        The page and its address, once it is closed; at once with `prevent_thread_lock=True`.
+    """
+    page = build_demo(engine, read_examples(examples))
+    # Without it ZeroGPU would let a single visitor wait.
+    page.queue(max_size=engine.limits.waiting)
+    _, address, _ = page.launch(
+        theme=make_theme(),
+        css=CSS,
+        max_file_size=f"{engine.limits.file_megabytes}mb",
+        run_history=False,
+        footer_links=["api", "settings"],
+        **options,
+    )
+    return page, address
