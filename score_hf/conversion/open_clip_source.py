@@ -191,11 +191,13 @@ def _find_weights(
     elif Path(weights).expanduser().is_file():
         return Path(weights).expanduser(), None
     elif weights.startswith(HUB):
-        repository, _, file = weights.removeprefix(HUB).rpartition("/")
-        if "/" not in repository:
+        owner, _, rest = weights.removeprefix(HUB).partition("/")
+        name_there, _, file = rest.partition("/")
+        if not (owner and name_there and file):
             raise ValueError(
                 f"`{role}_weights` must be '{HUB}owner/repository/file', got {weights!r}."
             )
+        repository = f"{owner}/{name_there}"
         return _download(role, repository, file), repository
     elif tag:
         return _download_tag(role, weights, tag), (tag.get("hf_hub") or "").strip("/") or None

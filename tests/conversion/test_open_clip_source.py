@@ -75,6 +75,16 @@ def test_the_paper_s_pair_is_asked_for_where_it_is_published(hub):
     assert context.file.name == "RemoteCLIP-ViT-L-14.pt"
 
 
+def test_a_file_may_lie_in_a_folder_of_its_repository(hub):
+    files, asked = hub
+    files["Zilun/GeoRSCLIP", "ckpt/RS5M_ViT-H-14.pt"] = b""
+
+    source = find_source("context", "ViT-H-14", "hf-hub:Zilun/GeoRSCLIP/ckpt/RS5M_ViT-H-14.pt")
+
+    assert asked == [("Zilun/GeoRSCLIP", "ckpt/RS5M_ViT-H-14.pt")]
+    assert (source.hub_id, source.activation) == ("Zilun/GeoRSCLIP", "gelu")
+
+
 def test_a_tag_knows_its_activation_and_normalisation(hub):
     files, _ = hub
     for repository in (
