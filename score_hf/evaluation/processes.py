@@ -22,6 +22,9 @@ class Processes:
         rank: Which one this is, from 0.
         count: How many there are.
         group: What they exchange objects through; None for one process alone.
+
+    Raises:
+        ConnectionError: By every method, if another process has stopped.
     """
 
     rank: int = 0
@@ -35,14 +38,16 @@ class Processes:
     def wait(self) -> None:
         """Returns once every process has come here."""
         if self.group is not None:
-            distributed.barrier(group=self.group)
+            with _lost_neighbours():
+                distributed.barrier(group=self.group)
 
     def gather(self, item: Any) -> list[Any]:
         """Gives the first process the items of all, by rank; the others get none."""
         if self.group is None:
             return [item]
         items: list[Any] = [None] * self.count if self.is_first else []
-        distributed.gather_object(item, items if self.is_first else None, group=self.group)
+        with _lost_neighbours():
+            distributed.gather_object(item, items if self.is_first else None, group=self.group)
         return items
 
     def share(self, item: Any) -> Any:
@@ -50,8 +55,19 @@ class Processes:
         if self.group is None:
             return item
         shared = [item]
-        distributed.broadcast_object_list(shared, group=self.group)
+        with _lost_neighbours():
+            distributed.broadcast_object_list(shared, group=self.group)
         return shared[0]
+
+
+@contextmanager
+def _lost_neighbours() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConnectionError(
+            "Another process of this evaluation has stopped; it has said why."
+        ) from error
 
 
 @contextmanager

@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 
 from score_hf.cli import app
 from score_hf.data.loading import coco_ground_truth
-from tests.evaluation.made_sets import NAMES, instance_set, noisy_predictions, write_set
+from tests.evaluation.made_sets import (
+    NAMES,
+    instance_rows,
+    instance_set,
+    made_set,
+    noisy_predictions,
+    write_set,
+)
 from tests.evaluation.test_coco_metrics import plain_pycocotools
 
 ROOT = Path(__file__).parents[2]
@@ -225,3 +232,16 @@ def test_module_tells_bad_options_in_one_line(folder, tmp_path):
     told, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert told.startswith("score-hf: `model` must be a folder") and told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_neighbours_of_a_process_that_fails_stop_too(tiny_folder, tmp_path):
+    rows = instance_rows(4)
+    rows[3]["image"]["bytes"] = rows[3]["image"]["bytes"][:60]
+    damaged = write_set(tmp_path / "damaged", made_set(rows))
+    process = launch(TWO, options(tiny_folder, damaged, tmp_path))
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert told.count("The image 'scene_3.png' of `dataset` cannot be decoded") == 1
+    assert told.count("score-hf: Another process of this evaluation has stopped") == 1
+    assert not (tmp_path / "metrics.json").exists()
