@@ -196,7 +196,7 @@ class Recipe:
         batch_size: Images of one optimiser step, over all processes and accumulated passes.
         accumulation: Passes one after another that make up a step in each process.
         seed: Of everything random.
-        mixed_precision: "no", "bf16", or the original's "fp16", which needs a GPU.
+        mixed_precision: "no", "bf16", or the original's "fp16"; on a CPU that is "no".
         gradient_checkpointing: Whether layers are computed again in the backward pass to save
             memory.
         compile: Whether trunks and decoders are compiled by `torch.compile`.

@@ -113,7 +113,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision,
         gradient_accumulation_steps=recipe.accumulation,
-        log_with=list(recipe.trackers),
+        log_with=list(recipe.trackers) or None,
         project_config=ProjectConfiguration(str(output), logging_dir=str(output / "logs")),
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
@@ -128,6 +128,8 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         raise ValueError(
             f"`output` {str(output)!r} holds a run already: go on with `--resume`, or give another."
         )
+    if recipe.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        accelerator.print("float16 needs a GPU: this training computes in float32.")
     training_set = TrainingSet(recipe)
     evaluation = PeriodicEvaluation(recipe.evaluation, recipe.steps)
     if recipe.evaluation.dataset is not None and is_sharded(accelerator):
@@ -146,7 +148,9 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         freeze_visual_head(unwrapped)
     set_kernel_apart(unwrapped)
     if recipe.gradient_checkpointing:
-        unwrapped.gradient_checkpointing_enable()
+        # Transformers renames it.
+        enable = getattr(unwrapped, "activation_checkpointing_enable", None)
+        (enable or unwrapped.gradient_checkpointing_enable)()
     if recipe.compile:
         compile_parts(unwrapped)
     settings = recipe.optimizer
@@ -213,13 +217,16 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
                     )
                     loss = loss + region_loss
                     figures[4] += region_loss.detach()
-                check_loss(loss, step, batch)
+                check_finite("loss", loss, step, [batch])
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
                     average_kernel_gradient(model, unwrapped)
                     norm = accelerator.clip_grad_norm_(
                         learning(model.parameters()), settings.largest_gradient_norm
                     )
+                    # A scaler of float16 skips steps whose gradient is too large for it.
+                    if accelerator.scaler is None:
+                        check_finite("gradient", norm, step, passes)
                 optimizer.step()
                 optimizer.zero_grad()
             parts = [outputs.losses[f"loss_{kind}"] for kind in ("class", "mask", "dice")]
@@ -293,20 +300,31 @@ def share_step(
     ]
 
 
-def check_loss(loss: torch.Tensor, step: int, batch: TrainingBatch) -> None:
-    """Stops at a loss that is no number, before it spoils the weights.
+def check_finite(
+    what: str, value: torch.Tensor | None, step: int, batches: list[TrainingBatch]
+) -> None:
+    """Stops at a number that is none, before it spoils the weights.
+
+    Args:
+        what: "loss" or "gradient".
+        value: The loss or the gradient's norm; None: nothing was computed.
+        step: The optimisation step.
+        batches: What it was computed from.
 
     Raises:
         FloatingPointError: If it is infinite or not a number.
     """
-    if not math.isfinite(value := loss.item()):
-        images = ", ".join(
-            f"{number} ({name})" for number, name in zip(batch.image_ids, batch.names, strict=True)
-        )
-        raise FloatingPointError(
-            f"The loss became {value} at step {step + 1} on the images {images}; the newest "
-            "checkpoint is from before."
-        )
+    if value is None or math.isfinite(number := value.item()):
+        return
+    images = ", ".join(
+        f"{image_id} ({name})"
+        for batch in batches
+        for image_id, name in zip(batch.image_ids, batch.names, strict=True)
+    )
+    raise FloatingPointError(
+        f"The {what} became {number} at step {step + 1} on the images {images}; the newest "
+        "checkpoint is from before."
+    )
 
 
 def compile_parts(model: ScoreForInstanceSegmentation) -> None:
