@@ -1,5 +1,7 @@
 """Adaptive Region Formation (paper §3.4): predicted masks dilated to include their surroundings."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import initialization as init
@@ -84,11 +86,11 @@ class ScoreRegionFormation(nn.Module):
             self.calls.add_(1)
             sizes, shares, soft = self.sizes, self._gumbel_shares(), True
         else:
-            size = self.fixed_size if self.kind == "fixed" else self._chosen_size()
-            sizes, shares, soft = (size,), mask_logits.new_ones(1), False
+            sizes = (self.fixed_size if self.kind == "fixed" else self._chosen_size(),)
+            shares, soft = mask_logits.new_ones(1), False
         if soft:
             return (10 * (dilate_to_grid(mask_logits, sizes, shares, grid) - 0.5)).sigmoid()
-        return dilate_to_grid(mask_logits.detach(), sizes, shares, grid) > 0
+        return dilate_to_grid(mask_logits.detach(), sizes, shares, grid, max(self.sizes)) > 0
 
     def draw_gumbel(self) -> Tensor:
         """Draws standard Gumbel noise, one number a kernel, for one call."""
@@ -98,14 +100,14 @@ class ScoreRegionFormation(nn.Module):
     def _still_learning(self) -> bool:
         return int(self.calls) < self.learning_calls
 
-    def _chosen_size(self) -> int:
-        chosen = int(self.chosen)
-        if chosen < 0:
-            chosen = int(self.kernel_logits.argmax())
-            # Evaluation in between must not end the learning, as it does in the original.
-            if self.training:
-                self.chosen.fill_(chosen)
-        return self.sizes[chosen]
+    def _chosen_size(self) -> Tensor:
+        """The best kernel's size, left on its device: reading it would wait for a GPU."""
+        chosen = torch.where(self.chosen < 0, self.kernel_logits.argmax(), self.chosen)
+        # Evaluation in between must not end the learning, as it does in the original.
+        if self.training:
+            self.chosen.copy_(chosen)
+        places = [(chosen == index) * size for index, size in enumerate(self.sizes)]
+        return torch.stack(places).sum()
 
     def _gumbel_shares(self) -> Tensor:
         """Noisy shares of the kernels, (sizes,)."""
@@ -143,7 +145,11 @@ def dilate(mask_logits: Tensor, size: int) -> Tensor:
 
 
 def dilate_to_grid(
-    mask_logits: Tensor, sizes: tuple[int, ...], shares: Tensor, grid: tuple[int, int]
+    mask_logits: Tensor,
+    sizes: Sequence[int | Tensor],
+    shares: Tensor,
+    grid: tuple[int, int],
+    largest: int = LARGEST_KERNEL,
 ) -> Tensor:
     """Dilates by several sizes, mixes the results and resizes the mixture bilinearly.
 
@@ -153,9 +159,10 @@ def dilate_to_grid(
 
     Args:
         mask_logits: (batch, queries, h, w).
-        sizes: Odd sides of the neighbourhoods, in pixels.
+        sizes: Odd sides of the neighbourhoods, in pixels; numbers, or tensors () of a number.
         shares: (sizes,), how much each size counts.
         grid: Rows and columns of the result.
+        largest: No size that is a tensor is larger than this.
 
     Returns:
         (batch, queries, rows, columns).
@@ -165,9 +172,11 @@ def dilate_to_grid(
     column_places, column_weights = _read_by_resize(width, grid[1], mask_logits)
     mixed = mask_logits.new_zeros(())
     for size, share in zip(sizes, shares.to(mask_logits.dtype).unbind(), strict=True):
+        limit = size if isinstance(size, int) else largest
         # (..., h, w) -> (..., rows x 2, w) -> (..., columns x 2, rows x 2)
-        maxima = _maxima_of_rows(mask_logits, row_places, size)
-        maxima = _maxima_of_rows(maxima.transpose(-2, -1).contiguous(), column_places, size)
+        maxima = _maxima_of_rows(mask_logits, row_places, size, limit)
+        maxima = maxima.transpose(-2, -1).contiguous()
+        maxima = _maxima_of_rows(maxima, column_places, size, limit)
         mixed = mixed + share * maxima
     columns = (mixed.unflatten(-2, (-1, 2)) * column_weights[:, :, None]).sum(dim=-2)
     return (columns.unflatten(-1, (-1, 2)) * row_weights).sum(dim=-1).transpose(-2, -1)
@@ -184,12 +193,13 @@ def _read_by_resize(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tens
     return places, torch.stack((1 - upper_weight, upper_weight), dim=1).to(like.dtype)
 
 
-def _maxima_of_rows(maps: Tensor, places: Tensor, size: int) -> Tensor:
+def _maxima_of_rows(maps: Tensor, places: Tensor, size: int | Tensor, limit: int) -> Tensor:
     """Maxima over the `size` rows around each place: (..., h, w) -> (..., places, w)."""
     places, last = places.flatten(), maps.shape[-2] - 1
     maxima = maps.index_select(-2, places)
-    for offset in range(1, size // 2 + 1):
-        # A row beyond the border is replaced by the border, which belongs to the window as well.
+    for reach in range(1, limit // 2 + 1):
+        # Beyond the window, or the border, stands its outermost row once more.
+        offset = reach if isinstance(size, int) else (size // 2).clamp(max=reach)
         for moved in ((places - offset).clamp(min=0), (places + offset).clamp(max=last)):
             maxima = torch.maximum(maxima, maps.index_select(-2, moved))
     return maxima

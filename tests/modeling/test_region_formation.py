@@ -44,6 +44,14 @@ def test_dilating_where_the_grid_reads_equals_dilating_everywhere(shape, grid):
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("size", [3, 7, 13])
+def test_the_size_may_be_a_tensor(size):
+    logits = torch.randn(1, 2, 20, 30)
+    arguments = torch.ones(1), (7, 5)
+    expected = dilate_to_grid(logits, (size,), *arguments)
+    assert torch.equal(dilate_to_grid(logits, (torch.tensor(size),), *arguments), expected)
+
+
 def test_evaluation_forms_hard_regions_and_ends_nothing():
     made = formation().eval()
     region = made(torch.randn(1, 2, 16, 16), (4, 4))

@@ -1,7 +1,7 @@
 """Looks into the network while it runs: what passes between its parts, by the goldens' names."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -126,11 +126,11 @@ class Recorder:
 
     @staticmethod
     def _dilate(
-        mask_logits: Tensor, sizes: tuple[int, ...], shares: Tensor, _grid: Any
+        mask_logits: Tensor, sizes: Sequence[int | Tensor], shares: Tensor, *_: Any
     ) -> dict[str, Any]:
         """The dilated mask at full size, which the network itself does not make."""
         dilated = [
-            share * region_formation.dilate(mask_logits, size)
+            share * region_formation.dilate(mask_logits, int(size))
             for size, share in zip(sizes, shares, strict=True)
         ]
         return {"expanded_mask": sum(dilated), "kernel_size": sizes[-1]}
