@@ -1,5 +1,6 @@
 """`score-hf demo`: the demo in a browser, on this machine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,10 @@ def demo(
     port: Annotated[
         int | None,
         typer.Option(help="Port on this machine. Without it: the first that is free from 7860 on."),
+    ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures with an examples.json. Without it: two samples."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
@@ -32,4 +37,4 @@ def demo(
 
     with plain_messages():
         engine = DemoEngine.load(DEFAULT_MODEL if model is None else model, device)
-        launch_demo(engine, server_port=port)
+        launch_demo(engine, examples, server_port=port)

@@ -13,6 +13,15 @@ CSS = """
     display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em;
     border: 1px solid var(--body-text-color); border-radius: 2px; vertical-align: -0.05em;
 }
+.gallery {
+    display: grid; grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)); gap: 0.4rem;
+}
+.gallery button {
+    padding: 0; aspect-ratio: 1; overflow: hidden; cursor: pointer;
+    border: 2px solid var(--border-color-primary); border-radius: 0.4rem;
+}
+.gallery button:is(:hover, :focus-visible) { border-color: var(--color-accent); }
+.gallery img { width: 100%; height: 100%; object-fit: cover; margin: 0; }
 .badge { border-radius: 0.5rem; padding: 0 0.4rem; font-size: 0.8em; font-weight: 600; }
 .badge.seen { background: #004d40; color: #fff; }
 .badge.unseen { background: #fff; color: #7a3b00; border: 1px dashed #7a3b00; }
@@ -24,10 +33,9 @@ CSS = """
 }
 .explanation .scroll { overflow-x: auto; }
 .explanation table { border-collapse: collapse; width: 100%; }
-.explanation th, .explanation td {
-    text-align: left; padding: 0.2rem 0.6rem 0.2rem 0; white-space: nowrap;
-    border-bottom: 1px solid var(--border-color-primary);
-}
+.explanation :is(table, thead, tbody, tr, th, td) { border: 0; }
+.explanation th, .explanation td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; }
+.explanation tr { border-bottom: 1px solid var(--border-color-primary); white-space: nowrap; }
 .explanation tr.chosen th { text-decoration: underline; font-weight: 700; }
 .bar {
     display: inline-block; height: 0.7em; margin-right: 0.4em; background: #0072b2;

@@ -109,9 +109,14 @@ def region_caption(result: StoredResult, found: FoundObject) -> str:
         return f"The mask of no. {found.number}, {name}. This model looks at no region around it."
     rows, columns = result.network.regions.shape[1:]
     cells = int(result.network.regions[found.query].sum())
+    if not cells:
+        return (
+            f"Region-Aware Integration saw nothing for no. {found.number}, {name}: no cell of the "
+            f"{rows} x {columns} grid has its centre in the dilated mask. The line is its mask."
+        )
     return (
-        f"Where Region-Aware Integration looked for no. {found.number}, {name}: the {cells} bright "
-        f"cells of the {rows} x {columns} grid, its dilated mask. The line is its mask."
+        f"Where Region-Aware Integration looked for no. {found.number}, {name}: the bright cells, "
+        f"{cells} of a grid of {rows} x {columns}, are its dilated mask. The line is its mask."
     )
 
 
@@ -127,7 +132,7 @@ def draw_region(result: StoredResult, found: FoundObject) -> Image.Image:
     """
     picture, (height, width) = display_picture(result), display_size(result.size)
     regions = result.network.regions
-    if regions is not None:
+    if regions is not None and regions[found.query].any():
         region = regions[found.query]
         bright = Image.new("L", picture.size)
         pen, lines = ImageDraw.Draw(bright), []

@@ -111,6 +111,11 @@ class FoundObject:
             return False
         return bool(self.piece.mask[inside_row, inside_column])
 
+    def surrounds(self, column: float, row: float) -> bool:
+        """Tells whether a point of the picture, in pixels, is inside the box."""
+        left, top, right, bottom = self.piece.box
+        return left <= column < right and top <= row < bottom
+
     def mask(self, size: tuple[int, int], drawn: tuple[int, int] | None = None) -> np.ndarray:
         """Draws the mask.
 
@@ -197,6 +202,8 @@ def filter_objects(
 def object_at(objects: Sequence[FoundObject], column: float, row: float) -> FoundObject | None:
     """Finds what a click means: of the objects there the smallest, of equal ones the best.
 
+    A click into a hole means the object around it: where no mask is, boxes count.
+
     Args:
         objects: Those that are shown, best first.
         column: Of the picture, in pixels.
@@ -206,4 +213,7 @@ def object_at(objects: Sequence[FoundObject], column: float, row: float) -> Foun
         The object; None if there is none.
     """
     there = [one for one in objects if one.covers(column, row)]
-    return min(there, key=lambda one: one.piece.area, default=None)
+    if there:
+        return min(there, key=lambda one: one.piece.area)
+    around = [one for one in objects if one.surrounds(column, row)]
+    return min(around, key=lambda one: one.piece.mask.numel(), default=None)

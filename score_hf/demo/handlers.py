@@ -135,7 +135,7 @@ class Handlers:
             opened = self.engine.open(upload)
             vocabulary = self.engine.read_vocabulary(text)
             step = f"Reading {sum(len(one.synonyms) for one in vocabulary.classes)} names"
-            yield {"status": f"{step} …"}
+            yield {"status": f"{step} …", "cancel": gr.update(interactive=True)}
             classifier = self.engine.encode(vocabulary)
             yield {"status": "Looking for them …"}
             result = self.engine.segment(opened, vocabulary, classifier)
@@ -145,6 +145,7 @@ class Handlers:
             choices = [(one.name, label) for label, one in enumerate(result.classes)]
             yield {
                 "visit": visit,
+                "cancel": gr.update(interactive=False),
                 "shown": gr.update(choices=choices, value=labels),
                 **self.redraw(visit, view, threshold, labels),
             }

@@ -12,6 +12,7 @@ from ..inference import DEFAULT_THRESHOLD
 from .engine import DemoEngine
 from .examples import Example
 from .found import LOWEST_THRESHOLD
+from .gallery import ON_LOAD, gallery
 from .handlers import Handlers, Shown
 from .presets import list_presets
 from .tables import HEADERS, vocabulary_chips
@@ -20,6 +21,12 @@ from .views import INSTANCES, VIEWS
 
 TITLE = "SCORE: name what to find in an aerial picture"
 _MODEL_QUEUE, _DRAWING_QUEUE, _DRAWING_AT_ONCE = "model", "drawing", 4
+
+# On a narrow screen the result lies below what was asked.
+_SCROLL_TO_RESULT = """() => {
+    const status = document.querySelector('#status');
+    if (window.innerWidth < 700) status.scrollIntoView();
+}"""
 
 
 def build_demo(engine: DemoEngine, examples: Sequence[Example]) -> gr.Blocks:
@@ -84,8 +91,8 @@ def _ask(engine: DemoEngine, examples: Sequence[Example]) -> dict[str, Any]:
         vocabulary_chips(engine.read_vocabulary(start)), elem_id="vocabulary"
     )
     with gr.Row():
-        asked["segment"] = gr.Button("Segment", variant="primary", elem_id="segment")
-        asked["cancel"] = gr.Button("Cancel", interactive=False, elem_id="cancel")
+        asked["segment"] = gr.Button("Segment", variant="primary", min_width=100, elem_id="segment")
+        asked["cancel"] = gr.Button("Cancel", interactive=False, min_width=100, elem_id="cancel")
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         for name, kind in (("alpha", "seen"), ("beta", "unseen")):
             asked[name] = gr.Slider(
@@ -111,12 +118,8 @@ def _ask(engine: DemoEngine, examples: Sequence[Example]) -> dict[str, Any]:
             label="Most instances",
             elem_id="max-instances",
         )
-    asked["examples"] = gr.Dataset(
-        components=[gr.Image(visible=False, label="Picture")],
-        samples=[[str(one.picture)] for one in examples],
-        label="Examples",
-        type="index",
-        elem_id="examples",
+    asked["examples"] = gr.HTML(
+        gallery(examples), js_on_load=ON_LOAD, visible=bool(examples), elem_id="examples"
     )
     return asked
 
@@ -194,6 +197,7 @@ def _show(engine: DemoEngine) -> dict[str, Any]:
         type="filepath",
         interactive=False,
         visible=False,
+        height=360,
         buttons=["fullscreen"],
         elem_id="region",
     )
@@ -245,7 +249,7 @@ def _connect(
         return event(
             filling(handlers.segment),
             [asked["upload"], asked["names"], *look[:2], *mixing],
-            [parts["visit"], parts["shown"], *result],
+            [parts["visit"], parts["shown"], asked["cancel"], *result],
             api_visibility="private",
             show_progress_on=parts["overlay"],
             concurrency_id=_MODEL_QUEUE,
@@ -253,11 +257,12 @@ def _connect(
             **options,
         )
 
-    def take_example(index: int) -> tuple[str, str]:
-        return str(examples[index].picture), examples[index].classes
+    def take_example(event: gr.EventData) -> tuple[str, str]:
+        example = examples[event.index]
+        return str(example.picture), example.classes
 
     taken = asked["examples"].click(
-        take_example, asked["examples"], [asked["upload"], asked["names"]], **at_once
+        take_example, None, [asked["upload"], asked["names"]], **at_once
     )
     started = [asked["segment"].click, asked["names"].submit, taken.then]
     running = [run(event, trigger_mode="once") for event in started]

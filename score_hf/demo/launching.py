@@ -24,7 +24,11 @@ def launch_demo(
     Returns:
         The page and its address, once it is closed; at once with `prevent_thread_lock=True`.
     """
-    page = build_demo(engine, read_examples(examples))
+    # What the model is fit for comes first.
+    listed = sorted(
+        read_examples(examples), key=lambda one: one.is_drawn != engine.about.is_demonstration
+    )
+    page = build_demo(engine, listed)
     # Without it ZeroGPU would let a single visitor wait.
     page.queue(max_size=engine.limits.waiting)
     _, address, _ = page.launch(
