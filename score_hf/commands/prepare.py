@@ -156,9 +156,9 @@ def prepare_nwpu(
     root: Root,
     output: Output,
     split: Annotated[
-        Literal["all", "train", "val"],
+        Literal["whole", "train", "val"],
         typer.Option(help="train and val need the json files of Su et al.'s division."),
-    ] = "all",
+    ] = "whole",
     masks: Annotated[
         Literal["json", "boxes"],
         typer.Option(help="From the json file of Su et al., or boxes as masks."),
@@ -246,7 +246,7 @@ def prepare_flair(
 def prepare_potsdam(
     root: Root,
     output: Output,
-    split: Annotated[str, typer.Option(help="all (Table A), train or val.")] = "all",
+    split: Annotated[str, typer.Option(help="whole (Table A), train or val.")] = "whole",
     unscored: Unscored = "ignore",
     boundaries: Annotated[
         Literal["ignored", "labelled"],

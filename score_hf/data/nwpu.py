@@ -17,10 +17,10 @@ from .records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .segmentations import compress
 
 Masks = Literal["json", "boxes"]
-SPLITS = ("all", "train", "val")
+SPLITS = ("whole", "train", "val")
 _POSITIVE, _NEGATIVE, _BOXES = "positive image set", "negative image set", "ground truth"
 _JSON = {
-    "all": ("annotations.json",),
+    "whole": ("annotations.json",),
     "train": ("instances_train2017.json", "instances_train.json"),
     "val": ("instances_val2017.json", "instances_val.json"),
 }
@@ -31,7 +31,7 @@ BAD_LINE = "line of the ground truth that is not (x1,y1),(x2,y2),class"
 
 def read_nwpu(
     root: str | os.PathLike[str],
-    split: str = "all",
+    split: str = "whole",
     masks: Masks = "json",
     negatives: bool = False,
 ) -> SourceSplit:
@@ -43,10 +43,10 @@ def read_nwpu(
     Args:
         root: The folder that holds `positive image set`, or one above it; the json file lies
             beside that folder or one above.
-        split: "all", or "train" and "val" as the unseeded program of Su et al. divided them, if
+        split: "whole", or "train" and "val" as the unseeded program of Su et al. divided them, if
             its `instances_train2017.json` and `instances_val2017.json` are there.
         masks: "json", or "boxes": rectangles from `ground truth/*.txt`, for pictures without masks.
-        negatives: Whether the 150 pictures without objects are added to "all".
+        negatives: Whether the 150 pictures without objects are added to "whole".
 
     Returns:
         The split.
@@ -59,8 +59,8 @@ def read_nwpu(
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, but got {split!r}.")
     if masks not in ("json", "boxes"):
         raise ValueError(f"`masks` must be 'json' or 'boxes', but got {masks!r}.")
-    if split != "all" and (masks == "boxes" or negatives):
-        raise ValueError(f"`split` must be 'all' with boxes or negatives, but got {split!r}.")
+    if split != "whole" and (masks == "boxes" or negatives):
+        raise ValueError(f"`split` must be 'whole' with boxes or negatives, but got {split!r}.")
     folder = check_root(root)
     base = next((one for one in folders_beneath(folder) if (one / _POSITIVE).is_dir()), None)
     if base is None:
@@ -94,7 +94,7 @@ def _boxes(base: Path) -> SourceSplit:
     check_pairs(images, texts, f"'{base / _POSITIVE}' and '{folder}'")
     return SourceSplit(
         name="nwpu",
-        split="all",
+        split="whole",
         class_names=NWPU,
         kind="instance",
         keys=[(number, images[stem], texts[stem]) for number, stem in enumerate(images)],

@@ -17,7 +17,7 @@ _CLUTTER = len(POTSDAM.class_names)
 
 def read_potsdam(
     root: str | os.PathLike[str],
-    split: str = "all",
+    split: str = "whole",
     unscored: Literal["ignore", "keep"] = "ignore",
     boundaries: Literal["ignored", "labelled"] = "ignored",
     patch_values: Literal["gsnet", "mmseg"] | None = None,
@@ -28,7 +28,7 @@ def read_potsdam(
     Args:
         root: A folder that holds `2_Ortho_RGB` and `5_Labels_all_noBoundary`, unpacked; or
             `img_dir` and `ann_dir`.
-        split: "train" (24 tiles), "val" (14), or "all": 38 tiles give the 5,472 patches that the
+        split: "train" (24 tiles), "val" (14), or "whole": 38 tiles give the 5,472 patches that the
             paper states.
         unscored: What becomes of clutter: "ignore" it as GSNet does, or "keep" it as a sixth
             class.
@@ -98,7 +98,7 @@ def read_potsdam(
 
 
 def _patch_folders(root: Path, split: str) -> list[tuple[Path, Path]]:
-    parts = ("train", "val") if split == "all" else (split,)
+    parts = ("train", "val") if split == "whole" else (split,)
     found = []
     for part in parts:
         names = (f"img_dir/{part}", f"ann_dir/{part}")

@@ -29,7 +29,7 @@ _VAL = (
     *((row, column) for row in (4, 5, 6) for column in (13, 14, 15)),
     (7, 13),
 )
-SPLITS = {"train": _TRAIN, "val": _VAL, "all": tuple(sorted(_TRAIN + _VAL))}
+SPLITS = {"train": _TRAIN, "val": _VAL, "whole": tuple(sorted(_TRAIN + _VAL))}
 # Red, green, blue of the five classes that count, in the order of their indices.
 _CLASSES = ((255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0))
 _CLUTTER = (255, 0, 0)
@@ -90,7 +90,7 @@ def find_tiles(root: Path, split: str, boundaries: str) -> list[Tile]:
 
     Args:
         root: The folder that the user named.
-        split: "train", "val" or "all".
+        split: "train", "val" or "whole".
         boundaries: "ignored" for the labels without the boundaries of objects, or "labelled".
 
     Raises:
@@ -150,7 +150,7 @@ def cut_patches(tiles: Sequence[Tile], patch_size: int) -> list[Patch]:
                 f"'{tile.label}' has {label_size}; download and unpack both again."
             )
         height, width = size
-        first_id = SPLITS["all"].index((tile.row, tile.column)) * _IDS_A_TILE
+        first_id = SPLITS["whole"].index((tile.row, tile.column)) * _IDS_A_TILE
         windows = [
             (top, left)
             for top in _starts(height, patch_size)

@@ -18,17 +18,19 @@ _TABLE = re.compile(r"<!-- splits -->.*<!-- /splits -->", re.DOTALL)
 
 
 def check_split_name(split: str) -> None:
-    """Refuses a name that `datasets` would refuse later.
+    """Refuses a name that `datasets` would refuse later; "all" means the union of splits there.
 
     Args:
         split: Name of a split.
 
     Raises:
-        ValueError: If it has other characters than letters, digits, `_` and single dots.
+        ValueError: If it has other characters than letters, digits, `_` and single dots, or is
+            "all".
     """
-    if not _SPLIT_NAME.fullmatch(split):
+    if not _SPLIT_NAME.fullmatch(split) or split.lower() == "all":
         raise ValueError(
-            f"`split` must be of letters, digits and `_`, such as train or val, but is {split!r}."
+            "`split` must be of letters, digits and `_`, such as train or val, and not 'all', but "
+            f"is {split!r}."
         )
 
 

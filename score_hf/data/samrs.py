@@ -17,7 +17,7 @@ from .samrs_pickle import read_objects
 
 Subset = Literal["sior", "sota", "fast"]
 _CLASSES = {"sior": categories.SIOR, "sota": categories.SOTA, "fast": categories.FAST}
-_SPLITS = ("train", "val", "all")
+_SPLITS = ("train", "val", "whole")
 _PAPER_COUNTS = {
     ("sior", "train"): 11_725,
     ("sior", "val"): 11_738,
@@ -48,7 +48,7 @@ def read_samrs(
         root: A folder that holds the subset's images and one set of `gray`, `color` and `ins`; or
             several subsets in the folders dior, dotav2_1024 and fair1m_1024, or SIOR, SOTA and
             FAST.
-        split: "train", "val" or "all". Of SIOR the division of DIOR, as the paper's counts are:
+        split: "train", "val" or "whole". Of SIOR the division of DIOR, as the paper's counts are:
             images up to 11725 and those after. Of the others the authors' train.txt and valid.txt.
         subset: Which of the three.
         kind: "instance", or "semantic" as FAST is in the paper's Table A.

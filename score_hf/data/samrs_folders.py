@@ -139,7 +139,7 @@ def stems_of(
 
     Args:
         files: See [`scan`].
-        split: "train", "val" or "all".
+        split: "train", "val" or "whole".
         subset: "sior", "sota" or "fast".
         image_list: A file that names them.
 
@@ -153,7 +153,7 @@ def stems_of(
     """
     if image_list is not None:
         return _listed_stems(files, Path(image_list)), f"the list {Path(image_list).name}"
-    if split == "all":
+    if split == "whole":
         return sorted(files.images), "nothing: all images"
     if subset == "sior":
         stems = [stem for stem in files.images if stem.isdigit()]

@@ -36,7 +36,7 @@ def root(tmp_path) -> Path:
 
 def test_masks_of_the_json_file(root):
     source = read_nwpu(root)
-    assert (source.class_names, source.split) == (NWPU, "all")
+    assert (source.class_names, source.split) == (NWPU, "whole")
     records = records_of(source)
     assert [(one.image_id, one.file_name) for one in records] == [
         (0, "001.jpg"),
@@ -125,10 +125,10 @@ def test_no_negatives(root):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "test"}, "`split` must be one of all, train, val, but got 'test'"),
+        ({"split": "test"}, "`split` must be one of whole, train, val, but got 'test'"),
         ({"masks": "sam"}, "`masks` must be 'json' or 'boxes', but got 'sam'"),
-        ({"split": "val", "masks": "boxes"}, "`split` must be 'all' with boxes"),
-        ({"split": "val", "negatives": True}, "`split` must be 'all' with boxes or negatives"),
+        ({"split": "val", "masks": "boxes"}, "`split` must be 'whole' with boxes"),
+        ({"split": "val", "negatives": True}, "`split` must be 'whole' with boxes or negatives"),
     ],
 )
 def test_wrong_arguments(root, options, message):

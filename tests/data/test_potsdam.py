@@ -52,8 +52,8 @@ def records_of(source, number: int | None = None) -> list:
 
 
 def test_there_are_38_tiles():
-    assert [len(SPLITS[split]) for split in ("train", "val", "all")] == [24, 14, 38]
-    assert len(set(SPLITS["all"])) == 38
+    assert [len(SPLITS[split]) for split in ("train", "val", "whole")] == [24, 14, 38]
+    assert len(set(SPLITS["whole"])) == 38
     assert not set(SPLITS["train"]) & set(SPLITS["val"])
 
 
@@ -76,13 +76,13 @@ def test_tiles_of_6000_pixels_give_the_papers_number_of_patches():
 
     starts = _starts(6000, 512)
     assert starts[-2:] == [5120, 5488]
-    assert len(starts) ** 2 * len(SPLITS["all"]) == 5_472
+    assert len(starts) ** 2 * len(SPLITS["whole"]) == 5_472
 
 
 def test_numbers_are_unique_and_those_of_other_splits(published):
     ids = [key.image_id for key in read_potsdam(published, "val", patch_size=64).keys]
     assert len(set(ids)) == len(ids)
-    assert ids[0] == SPLITS["all"].index((2, 13)) * 10_000
+    assert ids[0] == SPLITS["whole"].index((2, 13)) * 10_000
 
 
 @pytest.mark.parametrize(("unscored", "clutter"), [("ignore", 255), ("keep", 5)])
@@ -188,7 +188,7 @@ def test_a_wrong_or_half_downloaded_root_gives_one_sentence(published, tmp_path,
 
 
 def test_wrong_arguments(published):
-    with pytest.raises(FileNotFoundError, match="lacks 24 of the 38 tiles of 'all'"):
+    with pytest.raises(FileNotFoundError, match="lacks 24 of the 38 tiles of 'whole'"):
         read_potsdam(published)
     with pytest.raises(ValueError, match="`split` must be one of"):
         read_potsdam(published, "test")

@@ -102,7 +102,8 @@ def test_nwpu(tmp_path):
     draw_image(base / "positive image set" / "001.jpg", 60, 40)
     write_coco(base / "annotations.json", [image(0, "001.jpg")], [], {1: "airplane"})
     told = run("nwpu", "--root", tmp_path / "raw", "--output", tmp_path / "out")
-    assert "nwpu all, written to" in told
+    assert "nwpu whole, written to" in told
+    assert len(load_split(tmp_path / "out", "whole", cache_dir=tmp_path / "cache")) == 1
     assert "classes that the file does not list: ship" in told
 
 

@@ -78,7 +78,7 @@ def test_empty_masks_are_counted(sota):
 
 def test_the_paper_states_the_size_of_its_splits(sota):
     assert read_samrs(sota, "val", "sota").paper_count == 874
-    assert read_samrs(sota, "all", "sota").paper_count is None
+    assert read_samrs(sota, "whole", "sota").paper_count is None
 
 
 def test_the_label_counts_not_the_name_nor_the_box(tmp_path):
@@ -86,7 +86,7 @@ def test_the_label_counts_not_the_name_nor_the_box(tmp_path):
     draw_image(base / "images" / "P0000_0001.png", WIDTH, HEIGHT)
     wrong = [instance(0, CAR, "A220", rotated=True), instance(17, POOL, "Engineering-Ship", True)]
     write_annotation(base / "rhbox_segs_init", "P0000_0001", wrong)
-    record = records_of(read_samrs(base, "all", "sota"))[0]
+    record = records_of(read_samrs(base, "whole", "sota"))[0]
     assert [one.category for one in record.objects] == ["large-vehicle", "helipad"]
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_or_half_downloaded_root_gives_one_sentence(sota, change, messag
 
 
 def test_wrong_arguments(sota, tmp_path):
-    with pytest.raises(ValueError, match="`split` must be one of 'train', 'val' and 'all'"):
+    with pytest.raises(ValueError, match="`split` must be one of 'train', 'val' and 'whole'"):
         read_samrs(sota, "test", "sota")
     with pytest.raises(ValueError, match="`subset` must be 'sior', 'sota' or 'fast'"):
         read_samrs(sota, "train", "dota")

@@ -325,6 +325,7 @@ def test_two_images_of_one_number(tmp_path):
         (toy_source(), 0, "`images_per_shard` must be 1 or more, but is 0"),
         (toy_source(split="../train"), 3, r"`split` must be of letters.*'\.\./train'"),
         (toy_source(split="train-1"), 3, "`split` must be of letters"),
+        (toy_source(split="all"), 3, "and not 'all', but is 'all'"),
     ],
 )
 def test_wrong_arguments(tmp_path, source, images_per_shard, message):
