@@ -81,7 +81,10 @@ def table(
         chosen = TABLES[number.upper()]
         cells = cells_of(chosen, only or ())
         workspace = Workspace(root, weights, output, tuple(changes or ()))
-        options = shlex.split(launch_options)
+        try:
+            options = shlex.split(launch_options)
+        except ValueError as error:
+            raise ValueError(f"`--launch-options` cannot be read: {error}.") from error
         problems = workspace.problems(cells)
     if problems:
         complain(f"table {chosen.number} needs what is not there:")
