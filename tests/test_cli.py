@@ -207,6 +207,7 @@ def test_too_long_a_name_is_warned_of(pictures, tiny_folder, tmp_path):
     done = run("segment", *given, "--classes", "ship " * 90)
     assert done.exit_code == 0
     assert "score-hf: warning: The class 'ship ship" in done.stderr
+    assert len(done.stderr.splitlines()[0]) < 200 and done.stdout.count("ship") < 90
 
 
 def test_unreadable_picture_is_told_and_the_rest_written(pictures, tiny_folder, tmp_path):

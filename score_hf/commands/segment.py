@@ -285,8 +285,10 @@ def _table(first: str, *others: str) -> "Table":
 def _add_row(table: "Table", *cells: str) -> None:
     from rich.text import Text
 
+    from ..processing.prompts import shortened
+
     # Not as plain strings: what stands in square brackets would be taken for markup.
-    table.add_row(*(Text(cell) for cell in cells))
+    table.add_row(*(Text(shortened(cell, 200)) for cell in cells))
 
 
 def _print(table: "Table") -> None:

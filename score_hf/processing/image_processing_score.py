@@ -38,7 +38,7 @@ class ScoreImageProcessorKwargs(ImagesKwargs, total=False):
         max_detections: How many (query, class) pairs, the best, post-processing considers.
         max_pixels: Most pixels of an image, resized and padded, that the network is given at once.
             At the default, 4096 x 4096, the bundled three million weights take 6 GB of memory and
-            a minute or two on two CPU cores; a model of the paper's size takes three times that.
+            a minute or two on a CPU; larger models take more and are meant to resize.
     """
 
     size_divisor: int
