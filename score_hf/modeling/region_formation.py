@@ -79,6 +79,7 @@ class ScoreRegionFormation(nn.Module):
         Returns:
             (batch, queries, rows, columns): weights in [0, 1], or a boolean region.
         """
+        sizes: Sequence[int | Tensor]
         if self.kind == "clamp":
             sizes, shares = self._sizes_around_delta()
             soft = self.training
