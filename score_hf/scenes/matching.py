@@ -1,0 +1,203 @@
+"""Which pieces of two tiles show one object.
+
+Two tiles are compared only where both looked, in the band that they share: there a consistent
+model says the same twice, whether it saw an object whole, half or as a sliver.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .extras import import_shapely
+from .grid import TileGrid, Window
+from .pieces import Piece
+
+Merge = Literal["things", "stuff", "none"]
+# Networks rarely bring a mask to the very last pixel of their image.
+CUT_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class MatchingRule:
+    """When pieces of two tiles are one object.
+
+    Args:
+        merge: For each class "things" (countable: a tile shows an object at most once), "stuff"
+            (amorphous, such as roads and water: a tile may show an object in several pieces) or
+            "none" (pieces stay as they are). None: all are things.
+        threshold: Pieces with a lower score are matched after the others, so that faint
+            duplicates cannot come between two clear views of an object.
+        agreement: Lowest intersection over union, in the shared band, of two views of an object.
+        coverage: Lowest share of a run of cut pixels that its continuation must cover.
+    """
+
+    merge: Sequence[Merge] | None = None
+    threshold: float = 0.0
+    agreement: float = 0.5
+    coverage: float = 0.5
+
+    def of(self, label: int) -> Merge:
+        return "things" if self.merge is None else self.merge[label]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Evidence that two pieces of neighbouring tiles show one object.
+
+    Args:
+        first: The one,
+        second: and the other.
+        order: Links with lower values are stronger.
+    """
+
+    first: Piece
+    second: Piece
+    order: tuple[float, ...]
+
+
+def mark_cut(piece: Piece, grid: TileGrid) -> None:
+    """Notes whether the object may go on beyond the tile: it comes close to an inner side."""
+    tile, place = grid.window(*piece.tile), piece.window
+    above, before, below, after = grid.inner_sides(*piece.tile)
+    piece.is_cut = (
+        (above and place.top < tile.top + CUT_MARGIN)
+        or (before and place.left < tile.left + CUT_MARGIN)
+        or (below and place.bottom > tile.bottom - CUT_MARGIN)
+        or (after and place.right > tile.right - CUT_MARGIN)
+    )
+
+
+def match(
+    firsts: Sequence[Piece],
+    seconds: Sequence[Piece],
+    first_tile: Window,
+    second_tile: Window,
+    rule: MatchingRule,
+) -> list[Link]:
+    """Finds the pieces of two overlapping tiles that show one object.
+
+    Of one class only, and by two tests. Agreement, one to one: inside the band both masks are
+    mostly the same, best first. Continuity, for what is left: a mask is cut by the side of its
+    tile, and each run of the pixels in which it is cut goes to the mask of the other tile that
+    covers it. Stuff is tested for continuity in any case: rings and bends enter a tile in several
+    pieces.
+
+    Args:
+        firsts: Pieces of the one tile.
+        seconds: Pieces of the other.
+        first_tile: What the one shows.
+        second_tile: What the other shows.
+        rule: When pieces match.
+
+    Returns:
+        Links, not in order; a pair may be linked more than once.
+    """
+    band = first_tile.intersection(second_tile)
+    firsts, seconds = _inside(firsts, band, rule), _inside(seconds, band, rule)
+    links: list[Link] = []
+    candidates: list[tuple[tuple[float, ...], int, int]] = []
+    near_first: dict[int, list[Piece]] = {}
+    near_second: dict[int, list[Piece]] = {}
+    for i, j in _meeting(firsts, seconds, band):
+        first, second = firsts[i], seconds[j]
+        if first.label != second.label:
+            continue
+        common = first.common_pixels(second, band)
+        if not common:
+            continue
+        near_first.setdefault(i, []).append(second)
+        near_second.setdefault(j, []).append(first)
+        agreement = common / (first.count(band) + second.count(band) - common)
+        if agreement >= rule.agreement:
+            faint = (first.score < rule.threshold) + (second.score < rule.threshold)
+            difference = abs(first.score - second.score)
+            order = (0, faint, -agreement, difference, first.number, second.number)
+            candidates.append((order, i, j))
+
+    used_firsts, used_seconds = set(), set()
+    for order, i, j in sorted(candidates):
+        if i not in used_firsts and j not in used_seconds:
+            used_firsts.add(i)
+            used_seconds.add(j)
+            links.append(Link(firsts[i], seconds[j], order))
+
+    for pieces, near, used, tile, other_tile in (
+        (firsts, near_first, used_firsts, first_tile, second_tile),
+        (seconds, near_second, used_seconds, second_tile, first_tile),
+    ):
+        lines = _cut_lines(tile, other_tile)
+        for index, others in near.items():
+            piece = pieces[index]
+            if piece.is_cut and (index not in used or rule.of(piece.label) == "stuff"):
+                links.extend(_continuations(piece, others, lines, rule))
+    return links
+
+
+def _inside(pieces: Sequence[Piece], band: Window, rule: MatchingRule) -> list[Piece]:
+    return [
+        piece
+        for piece in pieces
+        if rule.of(piece.label) != "none" and not piece.window.intersection(band).is_empty
+    ]
+
+
+def _meeting(
+    firsts: Sequence[Piece], seconds: Sequence[Piece], band: Window
+) -> list[tuple[int, int]]:
+    """Indices of the pieces whose boxes meet inside the band."""
+    if not firsts or not seconds:
+        return []
+    shapely = import_shapely()
+
+    def boxes(pieces: Sequence[Piece]) -> np.ndarray:
+        sides = np.array([piece.window.intersection(band) for piece in pieces])
+        return shapely.box(sides[:, 1], sides[:, 0], sides[:, 3], sides[:, 2])
+
+    found = shapely.STRtree(boxes(seconds)).query(boxes(firsts))
+    return list(zip(*found.tolist(), strict=True))
+
+
+def _continuations(
+    piece: Piece, others: Sequence[Piece], lines: Sequence[Window], rule: MatchingRule
+) -> Iterator[Link]:
+    for line in lines:
+        for run in _runs(piece, line):
+            length = run.height * run.width
+            covered = [(other.count(run), -other.number, other) for other in others]
+            best, _, other = max(covered, key=lambda entry: entry[:2])
+            if best >= rule.coverage * length:
+                yield Link(piece, other, (1, -best / length, -best, piece.number, other.number))
+
+
+def _cut_lines(tile: Window, other: Window) -> list[Window]:
+    """The outermost lines of pixels of a tile at those sides beyond which the other sees on."""
+    band = tile.intersection(other)
+    lines = []
+    for depth in range(CUT_MARGIN):
+        top, left = tile.top + depth, tile.left + depth
+        bottom, right = tile.bottom - depth, tile.right - depth
+        if other.top < tile.top:
+            lines.append(Window(top, band.left, top + 1, band.right))
+        if other.left < tile.left:
+            lines.append(Window(band.top, left, band.bottom, left + 1))
+        if other.bottom > tile.bottom:
+            lines.append(Window(bottom - 1, band.left, bottom, band.right))
+        if other.right > tile.right:
+            lines.append(Window(band.top, right - 1, band.bottom, right))
+    return [line for line in lines if band.contains(line)]
+
+
+def _runs(piece: Piece, line: Window) -> Iterator[Window]:
+    """The parts of a line of pixels that belong to a piece without interruption."""
+    line = piece.window.intersection(line)
+    if line.is_empty:
+        return
+    pixels = piece.mask[line.slices_in(piece.window)].ravel()
+    changes = np.flatnonzero(np.diff(pixels, prepend=False, append=False)).tolist()
+    for start, end in zip(changes[::2], changes[1::2], strict=True):
+        if line.height == 1:
+            yield Window(line.top, line.left + start, line.bottom, line.left + end)
+        else:
+            yield Window(line.top + start, line.left, line.top + end, line.right)
