@@ -12,6 +12,7 @@ A run that was stopped, however, goes on with the same command and `--resume`.
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 import torch
@@ -110,13 +111,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     """
     # --- What is there -------------------------------------------------------------------------
     check_trackers(recipe.trackers)
-    accelerator = Accelerator(
-        mixed_precision=recipe.mixed_precision,
-        gradient_accumulation_steps=recipe.accumulation,
-        log_with=list(recipe.trackers) or None,
-        project_config=ProjectConfiguration(str(output), logging_dir=str(output / "logs")),
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
+    accelerator = start_processes(recipe, output)
     spread = Spread(
         recipe.batch_size,
         recipe.accumulation,
@@ -128,8 +123,6 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         raise ValueError(
             f"`output` {str(output)!r} holds a run already: go on with `--resume`, or give another."
         )
-    if recipe.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        accelerator.print("float16 needs a GPU: this training computes in float32.")
     training_set = TrainingSet(recipe)
     evaluation = PeriodicEvaluation(recipe.evaluation, recipe.steps)
     if recipe.evaluation.dataset is not None and is_sharded(accelerator):
@@ -195,7 +188,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         rate = settings.learning_rate * learning_rate_factor(step, recipe.steps, recipe.schedule)
         set_learning_rate(optimizer, rate)
         figures = torch.zeros(5, device=accelerator.device)
-        norm = torch.zeros(())
+        norm = None
         for number, batch in enumerate(passes):
             # Dropout alone depends on how the batch is spread.
             place = number * spread.num_processes + spread.process
@@ -243,7 +236,9 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
             if not recipe.region_text_weight:
                 del row["loss_region_text"]
             timing = {"learning_rate": rate, "seconds_per_step": log.seconds_per_step(done)}
-            log.write(done, {**row, "gradient_norm": float(norm), **timing})
+            if norm is not None:
+                row["gradient_norm"] = float(norm)
+            log.write(done, {**row, **timing})
         saves = done % recipe.checkpoint_every == 0 or done == recipe.steps
         if saves or evaluation.is_due(done):
             if average is not None:
@@ -260,6 +255,35 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
             checkpoints.save(accelerator, done, {"best": evaluation.best})
     log.close()
     return output / (LAST if evaluation.best is None else BEST)
+
+
+def start_processes(recipe: Recipe, output: Path) -> Accelerator:
+    """Joins the processes that were launched.
+
+    Raises:
+        ValueError: If they do not find each other.
+    """
+    accelerator = Accelerator(
+        mixed_precision=recipe.mixed_precision,
+        gradient_accumulation_steps=recipe.accumulation,
+        log_with=list(recipe.trackers) or None,
+        project_config=ProjectConfiguration(str(output), logging_dir=str(output / "logs")),
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != accelerator.num_processes:
+        raise ValueError(
+            f"{launched} processes were launched, but Accelerate knows of "
+            f"{accelerator.num_processes}: on CPUs launch with `torchrun` and ACCELERATE_USE_CPU=1."
+        )
+    if recipe.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        accelerator.print("float16 needs a GPU: this training computes in float32.")
+    if accelerator.state.deepspeed_plugin is not None:
+        # Which it would otherwise read from a prepared loader.
+        images = recipe.batch_size // (recipe.accumulation * accelerator.num_processes)
+        settings = accelerator.state.deepspeed_plugin.deepspeed_config
+        settings["train_micro_batch_size_per_gpu"] = images
+    return accelerator
 
 
 def share_step(
