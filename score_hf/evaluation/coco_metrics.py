@@ -8,79 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval, Params
 
+from .mask_matching import ALL_AREAS, AREA_RANGES, MAX_DETECTIONS, ImageMatches
 from .vocabulary import average_by_seen
 
-MAX_DETECTIONS = [1, 10, 300]
-AREAS = ("all", "small", "medium", "large")
+DETECTIONS = [1, 10, MAX_DETECTIONS]
 IOU_50, IOU_75 = 0, 5
-
-ImageMatches = list[dict[str, Any] | None]
-"""What pycocotools found out about one image, by category and within it by area range."""
-
-
-def match_image(
-    image: dict[str, Any],
-    annotations: Sequence[dict[str, Any]],
-    predictions: Sequence[dict[str, Any]],
-    category_ids: Sequence[int],
-) -> ImageMatches:
-    """Matches the predictions for one image with its objects.
-
-    Args:
-        image: COCO's entry, with `id`, `height` and `width` in pixels.
-        annotations: COCO's entries of its objects, as run lengths with `area` and `iscrowd`.
-        predictions: COCO results: `category_id`, `segmentation` and `score` of each.
-        category_ids: Of all categories, in rising order.
-
-    Returns:
-        What `accumulate_matches` needs; it depends on no other image.
-    """
-    common = {"images": [image], "categories": [{"id": number} for number in category_ids]}
-    # Numbered from 1: pycocotools takes an object with id 0 for one that was not found.
-    objects = [
-        {**entry, "image_id": image["id"], "id": number, "iscrowd": int(entry["iscrowd"])}
-        for number, entry in enumerate(annotations, start=1)
-    ]
-    found = [
-        {
-            "id": number,
-            "image_id": image["id"],
-            "category_id": entry["category_id"],
-            "segmentation": entry["segmentation"],
-            "score": entry["score"],
-            "area": coco_mask.area(entry["segmentation"]),
-            "iscrowd": 0,
-        }
-        for number, entry in enumerate(predictions, start=1)
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_index(common, objects), _index(common, found), "segm")
-        evaluation.params.maxDets = MAX_DETECTIONS
-        evaluation.evaluate()
-    return [_reduce(entry) for entry in evaluation.evalImgs]
-
-
-def _index(common: dict[str, Any], annotations: list[dict[str, Any]]) -> COCO:
-    coco = COCO()
-    coco.dataset = {**common, "annotations": annotations}
-    coco.createIndex()
-    return coco
-
-
-def _reduce(entry: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Keeps what accumulating reads; ids of matches as whether there was one."""
-    if entry is None:
-        return None
-    return {
-        "dtScores": np.asarray(entry["dtScores"], dtype=np.float64),
-        "dtMatches": np.asarray(entry["dtMatches"]) > 0,
-        "dtIgnore": np.asarray(entry["dtIgnore"]).astype(bool),
-        "gtIgnore": np.asarray(entry["gtIgnore"]).astype(np.uint8),
-    }
 
 
 @dataclass(frozen=True)
@@ -103,7 +37,9 @@ class PrecisionRecall:
 
 
 def accumulate_matches(
-    matches: Sequence[ImageMatches], category_ids: Sequence[int]
+    matches: Sequence[ImageMatches],
+    category_ids: Sequence[int],
+    areas: Sequence[str] = ALL_AREAS,
 ) -> PrecisionRecall:
     """Puts the images of a dataset together.
 
@@ -111,18 +47,20 @@ def accumulate_matches(
         matches: One of `match_image` an image, by rising image id: where scores are equal, it
             decides.
         category_ids: Of all categories, in rising order.
+        areas: Names of the area ranges that were looked at.
 
     Returns:
         The same numbers as pycocotools gives for all images at once.
     """
     params = Params("segm")
-    params.maxDets, params.catIds = MAX_DETECTIONS, list(category_ids)
+    params.maxDets, params.catIds = DETECTIONS, list(category_ids)
+    params.areaRng, params.areaRngLbl = [AREA_RANGES[name] for name in areas], list(areas)
     params.imgIds = list(range(len(matches)))
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(iouType="segm")
         evaluation.params = params
         evaluation._paramsEval = copy.deepcopy(params)
-        places = range(len(params.catIds) * len(params.areaRng))
+        places = range(len(category_ids) * len(areas))
         evaluation.evalImgs = [image[place] for place in places for image in matches]
         evaluation.accumulate()
     return PrecisionRecall(
@@ -132,6 +70,11 @@ def accumulate_matches(
         params.iouThrs,
         params.recThrs,
     )
+
+
+def average_precision(curves: PrecisionRecall) -> float | None:
+    """Gives the AP of all areas, which must be the first; None if there is no object."""
+    return _mean(curves.precision[..., 0, -1])
 
 
 def summarize(
@@ -151,15 +94,15 @@ def summarize(
         `harmonic_mean` of the two. All in 0..1, None where there is nothing to measure.
     """
     precision, recall = curves.precision[..., -1], curves.recall[..., -1]
-    everywhere = AREAS.index("all")
+    everywhere = ALL_AREAS.index("all")
     by_class = {name: _mean(precision[:, :, place, everywhere]) for place, name in enumerate(names)}
     return {
-        "AP": _mean(precision[..., everywhere]),
+        "AP": average_precision(curves),
         "AP50": _mean(precision[IOU_50, :, :, everywhere]),
         "AP75": _mean(precision[IOU_75, :, :, everywhere]),
-        "APs": _mean(precision[..., AREAS.index("small")]),
-        "APm": _mean(precision[..., AREAS.index("medium")]),
-        "APl": _mean(precision[..., AREAS.index("large")]),
+        "APs": _mean(precision[..., ALL_AREAS.index("small")]),
+        "APm": _mean(precision[..., ALL_AREAS.index("medium")]),
+        "APl": _mean(precision[..., ALL_AREAS.index("large")]),
         "AR": _mean(recall[..., everywhere]),
         "per_class": by_class,
         "per_class_AP50": {

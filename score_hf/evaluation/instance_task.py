@@ -10,8 +10,9 @@ from ..inference import DEFAULT_THRESHOLD
 from ..modeling.modeling_score import ScoreForInstanceSegmentationOutput
 from ..processing.predictions import split_outputs
 from ..processing.processing_score import ScoreProcessor
-from .coco_metrics import ImageMatches, accumulate_matches, match_image, summarize
+from .coco_metrics import accumulate_matches, summarize
 from .confusion import confused_classes, most_confused
+from .mask_matching import ALL_AREAS, ImageMatches, match_image
 from .operating_point import best_threshold, image_f1
 from .predicting import Row, sizes_of
 from .sweep import store_logits
@@ -51,8 +52,9 @@ class InstanceTask:
         self.processor, self.vocabulary, self.threshold = processor, vocabulary, threshold
         self.keep_logits = keep_logits
         self.category_ids = list(range(1, len(vocabulary.names) + 1))
-        self.images = {image["id"]: image for image in truth["images"]}
-        self.objects: dict[int, list[dict[str, Any]]] = {number: [] for number in self.images}
+        self.objects: dict[int, list[dict[str, Any]]] = {
+            image["id"]: [] for image in truth["images"]
+        }
         for entry in truth["annotations"]:
             self.objects[entry["image_id"]].append(entry)
 
@@ -84,10 +86,14 @@ class InstanceTask:
             if label < len(self.vocabulary.names)
         ]
 
-    def match(self, image_id: int, predictions: list[dict[str, Any]]) -> ImageMatches:
+    def match(
+        self,
+        image_id: int,
+        predictions: list[dict[str, Any]],
+        areas: Sequence[str] = ALL_AREAS,
+    ) -> ImageMatches:
         """Matches predictions for one image with its objects."""
-        image, objects = self.images[image_id], self.objects[image_id]
-        return match_image(image, objects, predictions, self.category_ids)
+        return match_image(self.objects[image_id], predictions, self.category_ids, areas)
 
     def measure(self, record: dict[str, Any]) -> ImageMeasure:
         """Compares the instances of one image with its objects."""

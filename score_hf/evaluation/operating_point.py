@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .coco_metrics import AREAS, IOU_50, ImageMatches
+from .coco_metrics import IOU_50
+from .mask_matching import ALL_AREAS, ImageMatches
 
 
 def _detections(image: ImageMatches) -> tuple[np.ndarray, np.ndarray, int]:
     """Scores of an image's predictions, whether each is right at IoU 0.50, number of objects."""
-    entries = [entry for entry in image[AREAS.index("all") :: len(AREAS)] if entry is not None]
+    entries = [
+        entry for entry in image[ALL_AREAS.index("all") :: len(ALL_AREAS)] if entry is not None
+    ]
     counted = [~entry["dtIgnore"][IOU_50] for entry in entries]
     scores = [entry["dtScores"][kept] for entry, kept in zip(entries, counted, strict=True)]
     right = [entry["dtMatches"][IOU_50][kept] for entry, kept in zip(entries, counted, strict=True)]

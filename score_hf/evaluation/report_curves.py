@@ -5,7 +5,8 @@ from html import escape
 
 import numpy as np
 
-from .coco_metrics import AREAS, IOU_50, IOU_75, PrecisionRecall
+from .coco_metrics import IOU_50, IOU_75, PrecisionRecall
+from .mask_matching import ALL_AREAS
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _GAP = 230, 190, 34, 30, 8
 _KINDS = ("IoU 0.50", "IoU 0.75", "mean of IoU 0.50 to 0.95")
@@ -22,7 +23,7 @@ def class_curves(curves: PrecisionRecall, place: int | None) -> list[np.ndarray]
         Precision at each recall, (recalls,), for IoU 0.50, 0.75 and their mean; None if there is
         no object.
     """
-    precision = curves.precision[:, :, :, AREAS.index("all"), -1]
+    precision = curves.precision[:, :, :, ALL_AREAS.index("all"), -1]
     chosen = precision[0, 0] > -1
     if place is not None:
         chosen &= np.arange(len(chosen)) == place

@@ -8,8 +8,9 @@ from tqdm.auto import tqdm
 
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
-from .coco_metrics import accumulate_matches, summarize
+from .coco_metrics import accumulate_matches, average_precision
 from .instance_task import InstanceTask
+from .mask_matching import ImageMatches
 from .predicting import Row, predict_rows
 from .prediction_files import PredictionFolder
 from .processes import Processes
@@ -111,21 +112,18 @@ class SharedWork:
             # A weight that no class has makes no difference.
             cell = (alpha if seen.any() else None, beta if not seen.all() else None)
             if cell not in known:
-                matches = self.measure(
-                    lambda record: task.match(
-                        record["image_id"],
-                        task.as_predictions(
-                            rank_instances(
-                                record["logits"], seen, alpha, beta, task.threshold, max_detections
-                            )
-                        ),
-                    ),
-                    f"alpha {alpha:g}, beta {beta:g}",
-                )
+
+                def match(record: dict[str, Any]) -> ImageMatches:
+                    found = rank_instances(
+                        record["logits"], seen, alpha, beta, task.threshold, max_detections
+                    )
+                    return task.match(record["image_id"], task.as_predictions(found), ("all",))
+
+                matches = self.measure(match, f"alpha {alpha:g}, beta {beta:g}")
                 known[cell] = None
                 if self.processes.is_first:
-                    curves = accumulate_matches(matches, task.category_ids)
-                    known[cell] = summarize(curves, task.vocabulary.names, None)["AP"]
+                    curves = accumulate_matches(matches, task.category_ids, ("all",))
+                    known[cell] = average_precision(curves)
             return known[cell]
 
         cells = [[precision(alpha, beta) for beta in betas] for alpha in alphas]

@@ -10,9 +10,9 @@ from pycocotools.cocoeval import COCOeval
 from score_hf.data.loading import coco_ground_truth
 from score_hf.evaluation.coco_metrics import (
     accumulate_matches,
-    match_image,
     summarize,
 )
+from score_hf.evaluation.mask_matching import match_image
 from tests.evaluation.made_sets import encode, instance_set, noisy_predictions, rectangle
 
 IDS = [1, 2, 3, 4]
@@ -39,7 +39,6 @@ def by_image(truth: dict, predictions: list[dict]):
     return accumulate_matches(
         [
             match_image(
-                image,
                 of(truth["annotations"], image["id"]),
                 of(predictions, image["id"]),
                 IDS,
@@ -86,23 +85,21 @@ def test_figures_are_those_of_a_plain_script():
 
 def test_three_hundred_detections_count():
     """A usual 100 would cut off the right one, which has the lowest score."""
-    image = {"id": 0, "height": 48, "width": 64}
     right, wrong = encode(rectangle(4, 4, 20, 20)), encode(rectangle(30, 40, 5, 5))
     entry = {"category_id": 1, "segmentation": right, "area": 400, "iscrowd": False}
     predictions = [{"category_id": 1, "segmentation": wrong, "score": 0.9}] * 299
     predictions.append({"category_id": 1, "segmentation": right, "score": 0.1})
-    curves = accumulate_matches([match_image(image, [entry], predictions, [1])], [1])
+    curves = accumulate_matches([match_image([entry], predictions, [1])], [1])
     figures = summarize(curves, ["ship"], None)
     assert figures["AR"] == 1
     assert figures["AP"] == pytest.approx(1 / 300)
 
 
 def test_object_and_image_with_number_zero_count():
-    image = {"id": 0, "height": 48, "width": 64}
     mask = encode(rectangle(4, 4, 20, 20))
     entry = {"id": 0, "category_id": 1, "segmentation": mask, "area": 400, "iscrowd": False}
     predictions = [{"category_id": 1, "segmentation": mask, "score": 0.5}]
-    curves = accumulate_matches([match_image(image, [entry], predictions, [1])], [1])
+    curves = accumulate_matches([match_image([entry], predictions, [1])], [1])
     assert summarize(curves, ["ship"], None)["AP"] == pytest.approx(1)
 
 

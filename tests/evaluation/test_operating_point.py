@@ -1,16 +1,14 @@
 import pytest
 
-from score_hf.evaluation.coco_metrics import match_image
+from score_hf.evaluation.mask_matching import match_image
 from score_hf.evaluation.operating_point import best_threshold, image_f1
 from tests.evaluation.made_sets import encode, rectangle
 
-IMAGE = {"id": 1, "height": 48, "width": 64}
 HERE, THERE = encode(rectangle(0, 0, 20, 20)), encode(rectangle(25, 30, 20, 20))
 
 
 def matches(objects: list[tuple[int, dict]], found: list[tuple[int, dict, float]]):
     return match_image(
-        IMAGE,
         [
             {"category_id": category, "segmentation": mask, "area": 400, "iscrowd": False}
             for category, mask in objects
