@@ -26,7 +26,9 @@ def push(
     space: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a Space, uploaded under the same name.", metavar="DIR_OF_SPACE"
+            help="Folder of a Space, such as demo/, uploaded under the same name, with the package "
+            "and the model's id.",
+            metavar="DIR_OF_SPACE",
         ),
     ] = None,
 ) -> None:

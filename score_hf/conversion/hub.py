@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -17,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from .completeness import check_complete
 from .model_card import PLACEHOLDER
+from .space import PACKAGE, build_space
 
 # What a training leaves beside the model: pickles, which nobody should have to trust.
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
@@ -99,7 +101,8 @@ def push_folder(
         repo_id: The repository, made if it is not there.
         private: Whether only its owner may see it.
         space: The folder of a Space, uploaded under the same name; hidden files and Python's
-            caches stay out.
+            caches stay out. If it imports `score_hf`, the package's sources go along and its front
+            matter names the model, see `build_space`.
 
     Returns:
         The addresses of the model and of the Space.
@@ -115,7 +118,7 @@ def push_folder(
     with _plain_errors(repo_id):
         addresses = [_push_model(folder, repo_id, private)]
         if space is not None and kind is not None:
-            addresses.append(_push_space(space, kind, repo_id, private))
+            addresses.append(_push_space(space, kind, repo_id, private, _uploaded(folder)))
     return addresses
 
 
@@ -124,8 +127,7 @@ def _push_model(folder: Path, repo_id: str, private: bool) -> str:
     card = (folder / "README.md").read_text(encoding="utf-8").replace(PLACEHOLDER, name)
     additions = [
         CommitOperationAdd(path.name, card.encode() if path.name == "README.md" else str(path))
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name[0] != "." and path.suffix not in _PICKLES
+        for path in _uploaded(folder)
     ]
     kept = {addition.path_in_repo for addition in additions}
     # An old single file would go before the index of new shards.
@@ -139,16 +141,38 @@ def _push_model(folder: Path, repo_id: str, private: bool) -> str:
     return address
 
 
-def _push_space(folder: Path, kind: str, repo_id: str, private: bool) -> str:
-    name, address = _make_repository(repo_id, private, kind)
-    paths = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    additions = [
-        CommitOperationAdd(inside.as_posix(), str(path))
-        for inside, path in paths.items()
-        if not any(part[0] == "." or part == "__pycache__" for part in inside.parts)
+def _uploaded(folder: Path) -> list[Path]:
+    """The files of a model that are uploaded."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name[0] != "." and path.suffix not in _PICKLES
     ]
-    message = "Upload Space with score-hf push"
-    HfApi().create_commit(name, additions, commit_message=message, repo_type="space")
+
+
+def _push_space(
+    space: Path, kind: str, repo_id: str, private: bool, model_files: list[Path]
+) -> str:
+    name, address = _make_repository(repo_id, private, kind)
+    # What the Hub's builder may not see it cannot preload either.
+    preload = [] if private else [path.name for path in model_files if path.name != "README.md"]
+    with TemporaryDirectory() as scratch:
+        built = Path(scratch) / "space"
+        build_space(space, built, name, kind, preload)
+        additions = [
+            CommitOperationAdd(path.relative_to(built).as_posix(), str(path))
+            for path in sorted(built.rglob("*"))
+            if path.is_file()
+        ]
+        kept = {addition.path_in_repo for addition in additions}
+        # A module that the package no longer has must not stay importable.
+        stale = [
+            CommitOperationDelete(path)
+            for path in HfApi().list_repo_files(name, repo_type="space")
+            if path.startswith(f"{PACKAGE.name}/") and path not in kept
+        ]
+        message = "Upload Space with score-hf push"
+        HfApi().create_commit(name, [*additions, *stale], commit_message=message, repo_type="space")
     return address
 
 
