@@ -64,16 +64,17 @@ def score_classes(
     ], mixed[-1]
 
 
-def explain(result: StoredResult, ensemble: Ensemble, found: FoundObject) -> str:
+def explain(result: StoredResult, ensemble: Ensemble, found: FoundObject, caption: str) -> str:
     """Explains the class of an object.
 
     Args:
         result: The stored result.
         ensemble: How scores are mixed.
         found: The object.
+        caption: What the picture of its region shows.
 
     Returns:
-        HTML: a sentence about the score and a table of the best classes.
+        HTML: a sentence about the score, a table of the best classes, the caption.
     """
     scores, void = score_classes(result, ensemble, found.query)
     best = sorted(scores, key=lambda one: -one.mixed)[:_LISTED]
@@ -98,7 +99,7 @@ def explain(result: StoredResult, ensemble: Ensemble, found: FoundObject) -> str
         "<p><small>In vocabulary: the trained network; out of vocabulary: the frozen CLIP; both "
         "among the classes only. Ensemble: their geometric mean, in which the second counts by "
         "its weight (alpha for seen classes, beta for others), less the probability of no object."
-        "</small></p></div>"
+        f"</small></p><p>{escape(caption)}</p></div>"
     )
 
 

@@ -235,10 +235,9 @@ class Handlers:
             mask = found.mask(result.size, display_size(result.size))
             return {
                 "overlay": save_picture(highlight(overlay, mask), "overlay"),
-                "explanation": explain(result, visit.ensemble, found),
+                "explanation": explain(result, visit.ensemble, found, caption),
                 "region": gr.update(
                     value=save_picture(draw_region(result, found), "region"),
-                    label=caption,
                     alt_text=caption,
                     visible=True,
                 ),

@@ -147,17 +147,21 @@ def _show(engine: DemoEngine) -> dict[str, Any]:
     """The right side: what a visitor gets."""
     parts: dict[str, Any] = {}
     with gr.Row():
-        parts["view"] = gr.Radio(VIEWS, value=INSTANCES, label="View", elem_id="view")
+        parts["view"] = gr.Radio(
+            VIEWS, value=INSTANCES, label="View", scale=3, min_width=330, elem_id="view"
+        )
         parts["threshold"] = gr.Slider(
             LOWEST_THRESHOLD,
             0.95,
             value=DEFAULT_THRESHOLD,
             step=0.01,
             label="Lowest score",
+            scale=2,
+            min_width=220,
             elem_id="threshold",
         )
     parts["status"] = gr.HTML(
-        '<p role="status">Nothing segmented yet.</p>',
+        "Nothing segmented yet.",
         html_template='<p role="status" aria-live="polite">${value}</p>',
         elem_id="status",
     )
@@ -171,29 +175,32 @@ def _show(engine: DemoEngine) -> dict[str, Any]:
                 elem_id="overlay",
                 alt_text="The picture with what was found in the colours of the legend",
             )
-            parts["legend"] = gr.HTML("", elem_id="legend")
         with gr.Tab("Compare"):
             parts["compare"] = gr.ImageSlider(
                 label="Picture and result", type="filepath", interactive=False, elem_id="compare"
             )
-        with gr.Tab("Table"):
-            parts["table"] = gr.Dataframe(
-                headers=HEADERS,
-                datatype=["str" if name in ("Class", "Seen") else "number" for name in HEADERS],
-                interactive=False,
-                label="Instances; choose a row to highlight its object",
-                elem_id="table",
-            )
-        with gr.Tab("Download"):
-            for name, label in (("picture", "Overlay (PNG)"), ("coco", "Instances (COCO json)")):
-                parts[f"get_{name}"] = gr.Button(label, elem_id=f"get-{name}")
-                parts[f"{name}_file"] = gr.DownloadButton(visible="hidden", elem_id=f"{name}-file")
+    parts["legend"] = gr.HTML("", elem_id="legend")
     with gr.Accordion("Classes shown", open=False, elem_id="filter"):
         parts["shown"] = gr.CheckboxGroup([], label="Classes", show_label=False, elem_id="shown")
+    parts["table"] = gr.Dataframe(
+        headers=HEADERS,
+        datatype=["str" if name in ("Class", "Seen") else "number" for name in HEADERS],
+        interactive=False,
+        max_height=300,
+        buttons=["copy"],
+        label="Instances; choose a row to highlight its object",
+        elem_id="table",
+    )
+    with gr.Row():
+        for name, label in (("picture", "overlay (PNG)"), ("coco", "instances (COCO json)")):
+            parts[f"get_{name}"] = gr.Button(
+                f"Download {label}", size="md", min_width=150, elem_id=f"get-{name}"
+            )
+            parts[f"{name}_file"] = gr.DownloadButton(visible="hidden", elem_id=f"{name}-file")
     parts["chosen"] = gr.Dropdown([], label="Explain an object", elem_id="chosen", interactive=True)
     parts["explanation"] = gr.HTML("", elem_id="explanation")
     parts["region"] = gr.Image(
-        label="Region",
+        label="The region around it",
         type="filepath",
         interactive=False,
         visible=False,
