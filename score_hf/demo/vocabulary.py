@@ -1,5 +1,6 @@
 """What a visitor typed, read into classes; and vocabularies that are encoded once."""
 
+import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -91,9 +92,11 @@ def read_vocabulary(
     try:
         names = check_class_names(names)
     except ValueError as error:
-        # The list that is meant there is what was just read from the text.
-        raise ValueError(str(error).replace("`classes` holds", "The class names hold")) from error
-    notice = " ".join(str(one.message) for one in caught).replace("`classes` has", "There are")
+        message = str(error).replace("`classes` holds", "The class names hold")
+        # Visitors count from 1, and know no list.
+        message = re.sub(r"`classes\[(\d+)\]`", lambda n: f"Class {int(n[1]) + 1}", message)
+        raise ValueError(message) from error
+    notice = " ".join(str(one.message) for one in caught).replace("`classes` has", "The text has")
     seen: Sequence[bool | None] = [None] * len(names)
     if training_classes is not None:
         seen = find_seen_classes(names, training_classes)
