@@ -57,7 +57,7 @@ def prepare_drawn(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """Draw scenes with exact masks: a set without any download."""
-    from ..data.drawn import read_drawn
+    from ..data.readers.drawn import read_drawn
 
     prepare_splits(
         lambda name: read_drawn(name, images, size), [split], split, output, images_per_shard
@@ -76,7 +76,7 @@ def prepare_coco(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """Your own data: pictures and a COCO json file with polygons or run lengths."""
-    from ..data.coco import read_coco
+    from ..data.readers.coco import read_coco
 
     prepare_splits(
         lambda wanted: read_coco(images, annotations, wanted, name=name),
@@ -101,7 +101,7 @@ def prepare_score(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """The release of SCORE's authors: iSAID, SIOR, NWPU, SOTA and FAST below one root."""
-    from ..data.score_release import read_score, splits_of, subsets_of
+    from ..data.readers.score_release import read_score, splits_of, subsets_of
 
     with plain_messages(FAILURE):
         found = [name for name in subsets_of(root) if split in (None, *splits_of(name))]
@@ -140,7 +140,7 @@ def prepare_isaid(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """iSAID: official scenes, cut as the devkit cuts them, or the devkit's patches."""
-    from ..data.isaid import SPLITS, read_isaid
+    from ..data.readers.isaid import SPLITS, read_isaid
 
     prepare_splits(
         lambda name: read_isaid(root, name, form, masks, side, overlap),
@@ -169,7 +169,7 @@ def prepare_nwpu(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """NWPU VHR-10: the published pictures with masks."""
-    from ..data.nwpu import read_nwpu
+    from ..data.readers.nwpu import read_nwpu
 
     prepare_splits(
         lambda name: read_nwpu(root, name, masks, negatives),
@@ -196,7 +196,7 @@ def prepare_samrs(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """SAMRS: SIOR, SOTA or FAST, from its pickles."""
-    from ..data.samrs import read_samrs
+    from ..data.readers.samrs import read_samrs
 
     if image_list is not None and split is None:
         fail("`--image-list` needs `--split`: train or val.", USAGE)
@@ -216,7 +216,7 @@ def prepare_landdiscover(
     root: Root, output: Output, images_per_shard: ShardSize = IMAGES_PER_SHARD
 ) -> None:
     """LandDiscover50K: the semantic training set of Table A."""
-    from ..data.landdiscover import read_landdiscover
+    from ..data.readers.landdiscover import read_landdiscover
 
     prepare_splits(
         lambda name: read_landdiscover(root, name), ("train",), None, output, images_per_shard
@@ -232,7 +232,7 @@ def prepare_flair(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """FLAIR #1: 12 classes of land cover."""
-    from ..data.flair import read_flair
+    from ..data.readers.flair import read_flair
 
     try:
         prepare_splits(
@@ -259,7 +259,7 @@ def prepare_potsdam(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """ISPRS Potsdam: tiles, cut into patches of 512 pixels, or finished patches."""
-    from ..data.potsdam import read_potsdam
+    from ..data.readers.potsdam import read_potsdam
 
     prepare_splits(
         lambda name: read_potsdam(root, name, unscored, boundaries, patch_values),
@@ -281,7 +281,7 @@ def prepare_floodnet(
     images_per_shard: ShardSize = IMAGES_PER_SHARD,
 ) -> None:
     """FloodNet: 9 classes after a flood."""
-    from ..data.floodnet import read_floodnet
+    from ..data.readers.floodnet import read_floodnet
 
     prepare_splits(
         lambda name: read_floodnet(root, name, unscored), (split,), split, output, images_per_shard

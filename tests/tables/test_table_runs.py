@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.cli import app
-from score_hf.data.drawn import read_drawn
+from score_hf.data.readers.drawn import read_drawn
 from score_hf.data.writing import write_split
 from score_hf.tables import run as running
 from score_hf.tables.sources import DATA_FOLDERS

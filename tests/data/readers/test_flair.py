@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from score_hf.data.flair import read_flair
+from score_hf.data.readers.flair import read_flair
 from score_hf.data.records import Dropped
 from tests.data.drawn_files import draw_image, draw_label, truncate
 

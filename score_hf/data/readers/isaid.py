@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from .categories import ISAID
+from ..categories import ISAID
+from ..records import SourceSplit
 from .coco import read_coco
 from .coco_categories import CocoCategories
 from .coco_index import CocoIndex
@@ -15,7 +16,6 @@ from .isaid_files import IsaidFiles, files_of
 from .isaid_patches import SKIPPED_SCENES, windows
 from .isaid_scenes import Patch, PatchReader, masks_in_coco, masks_in_pictures
 from .label_images import size_of
-from .records import SourceSplit
 
 Form = Literal["auto", "scenes", "patches"]
 Masks = Literal["auto", "pictures", "json"]

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import categories
+from .. import categories
+from ..records import SourceSplit
 from .coco import read_coco
 from .folders import check_root, folders_beneath, listed
-from .records import SourceSplit
 
 _PATCHED = {"train": ("train/images", "train/instances_train.json")}
 _EVALUATED = {"val": ("val/images", "val/instances_val.json")}

@@ -8,10 +8,10 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from .checking import NO_FILE, UNREADABLE
+from ..checking import NO_FILE, UNREADABLE
+from ..records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .coco_categories import CocoCategories
 from .coco_index import CocoImage, CocoIndex
-from .records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .segmentations import compress
 
 TO_BE_IGNORED = "marked to be ignored"

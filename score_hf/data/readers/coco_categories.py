@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .categories import match_names
+from ..categories import match_names
 from .coco_index import CocoIndex
 
 NO_CATEGORY = "category number that the file does not list"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from score_hf.data.categories import FAST, ISAID, NWPU, SIOR, SOTA
-from score_hf.data.score_release import SUBSETS, read_score, splits_of, subsets_of
+from score_hf.data.readers.score_release import SUBSETS, read_score, splits_of, subsets_of
 from tests.data.drawn_coco import annotation, box_polygon, box_runs, image, records_of, write_coco
 from tests.data.drawn_files import draw_image
 

@@ -3,10 +3,10 @@
 import os
 from functools import partial
 
+from ..records import SourceSplit
+from ..semantic_sets import LANDDISCOVER
 from .folders import check_pairs, check_root, check_split, find_layout, image_files
 from .label_images import pair_up, read_pair, value_table
-from .records import SourceSplit
-from .semantic_sets import LANDDISCOVER
 
 
 def read_landdiscover(root: str | os.PathLike[str], split: str = "train") -> SourceSplit:

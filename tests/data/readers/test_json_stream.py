@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from score_hf.data import json_stream
-from score_hf.data.json_stream import iterate_lists
+from score_hf.data.readers import json_stream
+from score_hf.data.readers.json_stream import iterate_lists
 
 CONTENTS = {
     "info": {"year": 2024, "nested": [1, [2]]},

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from ..records import IGNORED, SourceSplit
+from ..semantic_sets import FLAIR
 from .folders import check_pairs, check_root, check_split, find_layout, image_files
 from .label_images import Pair, pair_up, read_pair, value_table
-from .records import IGNORED, SourceSplit
-from .semantic_sets import FLAIR
 
 # Of D012_2019/Z10_UU/img/IMG_062613.tif: the domain, its zone and the number.
 _TILE = re.compile(r"(IMG|MSK)_(\d+)\.tif", re.IGNORECASE)

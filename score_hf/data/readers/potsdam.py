@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from ..records import IGNORED, Dropped, ImageRecord, SourceSplit
+from ..semantic_sets import POTSDAM
 from .folders import check_pairs, check_root, check_split, find_layout, image_files
 from .label_images import Pair, pair_up, read_pair, value_table
 from .potsdam_tiles import MIN_PATCH_SIZE, SPLITS, Patch, PatchReader, cut_patches, find_tiles
-from .records import IGNORED, Dropped, ImageRecord, SourceSplit
-from .semantic_sets import POTSDAM
 
 _CLUTTER = len(POTSDAM.class_names)
 

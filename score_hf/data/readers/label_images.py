@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .records import IGNORED, Dropped, ImageRecord
+from ..records import IGNORED, Dropped, ImageRecord
 
 # Of a pixel whose value the data set does not define.
 _UNKNOWN = -1

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from score_hf.data.floodnet import read_floodnet
+from score_hf.data.readers.floodnet import read_floodnet
 from tests.data.drawn_files import draw_image, draw_label
 
 

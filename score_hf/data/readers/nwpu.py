@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from .categories import NWPU
-from .checking import UNREADABLE
+from ..categories import NWPU
+from ..checking import UNREADABLE
+from ..records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .coco import read_coco
 from .folders import check_pairs, check_root, folders_beneath, image_files
 from .label_images import size_of
-from .records import Dropped, ImageRecord, ObjectRecord, SourceSplit
 from .segmentations import compress
 
 Masks = Literal["json", "boxes"]

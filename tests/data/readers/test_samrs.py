@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from score_hf.data.readers.samrs import read_samrs
 from score_hf.data.records import Dropped
-from score_hf.data.samrs import read_samrs
 from tests.data.drawn_files import draw_image, draw_label, truncate
 from tests.data.drawn_samrs import (
     CAR,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from score_hf.data.samrs_pickle import read_objects
+from score_hf.data.readers.samrs_pickle import read_objects
 from tests.data.drawn_files import truncate
 
 

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..processing.coco_masks import decode_mask
-from .checking import EMPTY_MASK, UNREADABLE
+from ...processing.coco_masks import decode_mask
+from ..checking import EMPTY_MASK, UNREADABLE
+from ..records import Dropped, ImageRecord
 from .coco_categories import CocoCategories
 from .coco_index import CocoIndex
 from .isaid_patches import Part, Window, keep_as_devkit, parts_in_pictures
-from .records import Dropped, ImageRecord
 from .segmentations import BAD_POLYGON, FAR_POLYGON, compress, valid_polygons
 
 

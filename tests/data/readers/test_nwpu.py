@@ -4,7 +4,7 @@ import pytest
 
 from score_hf.data.categories import NWPU
 from score_hf.data.checking import UNREADABLE
-from score_hf.data.nwpu import BAD_LINE, read_nwpu
+from score_hf.data.readers.nwpu import BAD_LINE, read_nwpu
 from score_hf.data.records import Dropped
 from score_hf.data.writing import write_split
 from tests.data.drawn_coco import annotation, box_polygon, draw, image, records_of, write_coco

@@ -3,7 +3,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from score_hf.data.checking import OTHER_MASK_SIZE
-from score_hf.data.segmentations import (
+from score_hf.data.readers.segmentations import (
     BAD_FORM,
     BAD_POLYGON,
     BAD_RUNS,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from score_hf.data.landdiscover import read_landdiscover
+from score_hf.data.readers.landdiscover import read_landdiscover
 from score_hf.data.records import Dropped
 from tests.data.drawn_files import draw_image, draw_label, truncate
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from score_hf.data.potsdam import read_potsdam
-from score_hf.data.potsdam_tiles import SPLITS
+from score_hf.data.readers.potsdam import read_potsdam
+from score_hf.data.readers.potsdam_tiles import SPLITS
 from tests.data.drawn_files import draw_image, draw_label
 
 COLOURS = {
@@ -72,7 +72,7 @@ def test_tiles_are_cut_into_patches_that_end_at_the_border(published):
 
 
 def test_tiles_of_6000_pixels_give_the_papers_number_of_patches():
-    from score_hf.data.potsdam_tiles import _starts
+    from score_hf.data.readers.potsdam_tiles import _starts
 
     starts = _starts(6000, 512)
     assert starts[-2:] == [5120, 5488]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..records import IGNORED, Dropped, ImageRecord
 from .folders import folders_beneath
 from .label_images import (
     IMAGE_DAMAGED,
@@ -18,7 +19,6 @@ from .label_images import (
     size_of,
     value_table,
 )
-from .records import IGNORED, Dropped, ImageRecord
 
 _TRAIN = (
     *((row, column) for row in (2, 3, 4, 5) for column in (10, 11, 12)),

@@ -5,9 +5,9 @@ from functools import partial
 
 import torch
 
-from ..drawn_scenes import DRAWN_VOCABULARY, draw_scene
-from ..processing.coco_masks import encode_mask
-from .records import ImageRecord, ObjectRecord, SourceSplit
+from ...drawn_scenes import DRAWN_VOCABULARY, draw_scene
+from ...processing.coco_masks import encode_mask
+from ..records import ImageRecord, ObjectRecord, SourceSplit
 
 # The seeds of the splits lie so far apart that no scene is in two of them.
 _FIRST_SEED = {"train": 0, "val": 1_000_000_000}

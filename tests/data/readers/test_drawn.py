@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from score_hf.data.drawn import read_drawn
+from score_hf.data.readers.drawn import read_drawn
 from score_hf.drawn_scenes import DRAWN_VOCABULARY, draw_scene
 from tests.data.drawn_coco import draw, records_of
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..processing.coco_masks import encode_mask
-from .records import ObjectRecord
+from ...processing.coco_masks import encode_mask
+from ..records import ObjectRecord
 
 # Scenes that the devkit passes over.
 SKIPPED_SCENES = ("P1527", "P1530")

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from score_hf.data import coco_categories, coco_index
 from score_hf.data.checking import NO_FILE, OTHER_MASK_SIZE, UNREADABLE
-from score_hf.data.coco import TO_BE_IGNORED, read_coco
+from score_hf.data.readers import coco_categories, coco_index
+from score_hf.data.readers.coco import TO_BE_IGNORED, read_coco
+from score_hf.data.readers.segmentations import BAD_POLYGON, NO_MASK, PART_LEFT_OUT
 from score_hf.data.records import Dropped
-from score_hf.data.segmentations import BAD_POLYGON, NO_MASK, PART_LEFT_OUT
 from tests.data.drawn_coco import (
     annotation,
     box_polygon,

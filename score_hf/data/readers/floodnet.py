@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ..records import IGNORED, SourceSplit
+from ..semantic_sets import FLOODNET
 from .folders import check_pairs, check_root, check_split, find_layout, image_files
 from .label_images import pair_up, read_pair, value_table
-from .records import IGNORED, SourceSplit
-from .semantic_sets import FLOODNET
 
 _SUFFIX = "_lab"
 _SPLITS = {"train": ("train",), "val": ("val",), "test": ("test",), "val_test": ("val", "test")}

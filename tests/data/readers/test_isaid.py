@@ -7,10 +7,16 @@ from PIL import Image
 
 from score_hf.data.categories import ISAID
 from score_hf.data.checking import UNREADABLE
-from score_hf.data.isaid import read_isaid
-from score_hf.data.isaid_patches import HAS_SPECK, NO_CLASS_COLOUR, TOO_SMALL, has_speck, windows
+from score_hf.data.readers.isaid import read_isaid
+from score_hf.data.readers.isaid_patches import (
+    HAS_SPECK,
+    NO_CLASS_COLOUR,
+    TOO_SMALL,
+    has_speck,
+    windows,
+)
+from score_hf.data.readers.segmentations import BAD_POLYGON, FAR_POLYGON, PART_LEFT_OUT
 from score_hf.data.records import Dropped
-from score_hf.data.segmentations import BAD_POLYGON, FAR_POLYGON, PART_LEFT_OUT
 from score_hf.data.writing import write_split
 from tests.data.drawn_coco import (
     annotation,

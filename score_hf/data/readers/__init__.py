@@ -1,0 +1,1 @@
+"""Data sets as people download them, read into records."""
