@@ -1,0 +1,35 @@
+"""Whole scenes: a georeferenced raster and class names in, a map of objects out.
+
+Needs the packages of `score-hf[geo]`.
+"""
+
+from .features import Feature, VectorOptions
+from .grid import TileGrid, Window
+from .groups import StitchedObject
+from .matching import MatchingRule
+from .pieces import Found, Piece, Predictor, Tile, make_pieces
+from .raster import ReadingOptions, Scene
+from .segmenter import SceneOptions, SceneResult, SceneSegmenter
+from .stitching import stitch
+from .vocabulary import SceneClass
+
+__all__ = [
+    "Feature",
+    "Found",
+    "MatchingRule",
+    "Piece",
+    "Predictor",
+    "ReadingOptions",
+    "Scene",
+    "SceneClass",
+    "SceneOptions",
+    "SceneResult",
+    "SceneSegmenter",
+    "StitchedObject",
+    "Tile",
+    "TileGrid",
+    "VectorOptions",
+    "Window",
+    "make_pieces",
+    "stitch",
+]

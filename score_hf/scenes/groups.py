@@ -33,6 +33,11 @@ class StitchedObject:
         """The box around it, in pixels of the scene."""
         return _box_around(self.stored)
 
+    @property
+    def area(self) -> int:
+        """Its number of pixels."""
+        return sum(int(np.count_nonzero(part.mask)) for part in self.parts())
+
     def parts(self) -> Iterator[Piece]:
         """Its parts, one after the other, since all together may be as large as the scene."""
         return (_unpacked(part) for part in self.stored)

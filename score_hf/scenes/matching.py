@@ -27,19 +27,25 @@ class MatchingRule:
         merge: For each class "things" (countable: a tile shows an object at most once), "stuff"
             (amorphous, such as roads and water: a tile may show an object in several pieces) or
             "none" (pieces stay as they are). None: all are things.
-        threshold: Pieces with a lower score are matched after the others, so that faint
-            duplicates cannot come between two clear views of an object.
+        threshold: Lowest score of an object, one for all classes or one a class. Pieces with a
+            lower score are matched after the others, so that faint duplicates cannot come between
+            two clear views of an object.
         agreement: Lowest intersection over union, in the shared band, of two views of an object.
         coverage: Lowest share of a run of cut pixels that its continuation must cover.
     """
 
     merge: Sequence[Merge] | None = None
-    threshold: float = 0.0
+    threshold: float | Sequence[float] = 0.0
     agreement: float = 0.5
     coverage: float = 0.5
 
     def of(self, label: int) -> Merge:
         return "things" if self.merge is None else self.merge[label]
+
+    def passes(self, label: int, score: float) -> bool:
+        """Whether a score reaches the threshold of its class."""
+        threshold = self.threshold
+        return score >= (threshold[label] if isinstance(threshold, Sequence) else threshold)
 
 
 @dataclass(frozen=True)
@@ -111,17 +117,24 @@ def match(
         near_second.setdefault(j, []).append(first)
         agreement = common / (first.count(band) + second.count(band) - common)
         if agreement >= rule.agreement:
-            faint = (first.score < rule.threshold) + (second.score < rule.threshold)
+            faint = sum(not rule.passes(one.label, one.score) for one in (first, second))
             difference = abs(first.score - second.score)
-            order = (0, faint, -agreement, difference, first.number, second.number)
+            order: tuple[float, ...] = (
+                0,
+                faint,
+                -agreement,
+                difference,
+                first.number,
+                second.number,
+            )
             candidates.append((order, i, j))
 
     used_firsts, used_seconds = set(), set()
-    for order, i, j in sorted(candidates):
+    for strength, i, j in sorted(candidates):
         if i not in used_firsts and j not in used_seconds:
             used_firsts.add(i)
             used_seconds.add(j)
-            links.append(Link(firsts[i], seconds[j], order))
+            links.append(Link(firsts[i], seconds[j], strength))
 
     for pieces, near, used, tile, other_tile in (
         (firsts, near_first, used_firsts, first_tile, second_tile),

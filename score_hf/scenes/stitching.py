@@ -79,4 +79,4 @@ def _links_to_neighbours(
 def _sure(
     objects: Iterator[StitchedObject] | list[StitchedObject], rule: MatchingRule
 ) -> Iterator[StitchedObject]:
-    return (found for found in objects if found.score >= rule.threshold)
+    return (found for found in objects if rule.passes(found.label, found.score))

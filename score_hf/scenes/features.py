@@ -1,0 +1,213 @@
+"""Objects to features of a map: outlines with attributes, in the coordinates of the scene."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .extras import import_pyproj, import_shapely
+from .ground import ModelGrid
+from .groups import StitchedObject
+from .matching import Merge
+from .outlines import fill_holes, outline, simplified
+
+BATCH = 2048
+
+
+@dataclass(frozen=True)
+class SceneClass:
+    """A class of the vocabulary of a scene.
+
+    Args:
+        name: As the user calls it.
+        synonyms: All its names, the first included.
+        seen: Whether the model was trained on it; None if that is not known.
+        merge: "things", "stuff" or "none"; see `MatchingRule`.
+        threshold: Lowest score of its instances; None: that of the run.
+        min_area: Smallest ground area of its instances in square metres; None: that of the run.
+        max_area: Largest ground area of its instances in square metres; None: that of the run.
+        color: As "#rrggbb"; None: chosen from a palette.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    seen: bool | None = None
+    merge: Merge = "things"
+    threshold: float | None = None
+    min_area: float | None = None
+    max_area: float | None = None
+    color: str | None = None
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """What becomes of the outlines of whole objects.
+
+    Args:
+        min_area: Smallest ground area in square metres.
+        max_area: Largest ground area in square metres; None for any.
+        holes: Ground area in square metres up to which holes are filled.
+        simplify: Distance in ground metres within which corners are left out; 0: all pixel
+            corners stay.
+    """
+
+    min_area: float = 0.0
+    max_area: float | None = None
+    holes: float = 0.0
+    simplify: float = 0.0
+
+    @property
+    def needs_metres(self) -> bool:
+        return bool(self.min_area or self.max_area or self.holes or self.simplify)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """An object of a scene on the map.
+
+    Args:
+        label: Index of its class.
+        class_name: Of its class.
+        score: Between 0 and 1.
+        seen: Whether the model was trained on the class; None if that is not known.
+        geometry: Shapely MultiPolygon in the scene's CRS, or in pixels (x to the right, y down)
+            if it has none.
+        pixels: Its area in pixels of the model grid.
+        area_m2: Its area on the ground; None without a CRS.
+        perimeter_m: The length of its outlines on the ground; None without a CRS.
+        tiles: How many tiles saw something of it.
+        at_edge: Whether it touches the scene's border or pixels without data.
+        found: The object itself.
+    """
+
+    label: int
+    class_name: str
+    score: float
+    seen: bool | None
+    geometry: Any
+    pixels: int
+    area_m2: float | None
+    perimeter_m: float | None
+    tiles: int
+    at_edge: bool
+    found: StitchedObject
+
+
+class FeatureMaker:
+    """Turns the objects of one scene into features.
+
+    Args:
+        crs: Of the scene, as WKT; None if it has none.
+        grid: Its pixel grid.
+        classes: Its vocabulary.
+        options: What becomes of the outlines.
+
+    Raises:
+        ValueError: If an option is in metres and the scene has none.
+    """
+
+    def __init__(
+        self,
+        crs: str | None,
+        grid: ModelGrid,
+        classes: Sequence[SceneClass],
+        options: VectorOptions | None = None,
+    ) -> None:
+        self.grid, self.classes = grid, classes
+        self.options = options or VectorOptions()
+        self._has_ground = grid.pixel_metres is not None
+        limits = any(one.min_area or one.max_area for one in classes)
+        if not self._has_ground and (self.options.needs_metres or limits):
+            raise ValueError(
+                "Areas and distances in metres need a scene with a coordinate reference system, "
+                "but this one has none; leave out the options in metres."
+            )
+        if self._has_ground:
+            pyproj = import_pyproj()
+            self._to_degrees = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+            self._geod = pyproj.Geod(ellps="WGS84")
+
+    def make(self, objects: Iterable[StitchedObject]) -> Iterator[Feature]:
+        """Makes features, some at a time.
+
+        Args:
+            objects: Of the scene.
+
+        Yields:
+            A feature for each object that is neither too small nor too large.
+        """
+        batch: list[StitchedObject] = []
+        for found in objects:
+            batch.append(found)
+            if len(batch) == BATCH:
+                yield from self._batch(batch)
+                batch = []
+        if batch:
+            yield from self._batch(batch)
+
+    def _batch(self, objects: list[StitchedObject]) -> Iterator[Feature]:
+        shapely = import_shapely()
+        outlines = np.array([outline(found) for found in objects])
+        pixels = np.rint(shapely.area(outlines)).astype(np.int64).tolist()
+        if self.grid.pixel_metres is not None:
+            across, down = self.grid.pixel_metres
+            if self.options.holes:
+                largest = self.options.holes / (across * down)
+                outlines = np.array([fill_holes(one, largest) for one in outlines])
+            if self.options.simplify:
+                outlines = simplified(outlines, self.options.simplify / max(across, down))
+        geometries = shapely.transform(outlines, self._to_coordinates)
+        measures: list[tuple[float, float] | tuple[None, None]]
+        measures = [(None, None)] * len(objects)
+        if self._has_ground:
+            degrees = shapely.transform(geometries, self._in_degrees)
+            measures = [self._measure(one) for one in degrees]
+        for found, geometry, count, (area, perimeter) in zip(
+            objects, geometries, pixels, measures, strict=True
+        ):
+            entry = self.classes[found.label]
+            if not self._has_size(entry, area):
+                continue
+            yield Feature(
+                found.label,
+                entry.name,
+                found.score,
+                entry.seen,
+                geometry,
+                count,
+                area,
+                perimeter,
+                found.tiles,
+                found.touches_border,
+                found,
+            )
+
+    def _has_size(self, entry: SceneClass, area: float | None) -> bool:
+        if area is None:
+            return True
+        least = self.options.min_area if entry.min_area is None else entry.min_area
+        most = self.options.max_area if entry.max_area is None else entry.max_area
+        return area >= least and (most is None or area <= most)
+
+    def _to_coordinates(self, points: np.ndarray) -> np.ndarray:
+        across, down = self.grid.transform * (points[:, 0], points[:, 1])
+        return np.stack([across, down], axis=1)
+
+    def _in_degrees(self, points: np.ndarray) -> np.ndarray:
+        return np.stack(self._to_degrees.transform(points[:, 0], points[:, 1]), axis=1)
+
+    def _measure(self, degrees: Any) -> tuple[float, float]:
+        """Area and perimeter on the ellipsoid."""
+        area = perimeter = 0.0
+        for polygon in degrees.geoms:
+            # The sign of a ring's area tells its direction, which a transform may turn round.
+            shell, length = self._ring(polygon.exterior)
+            holes = [self._ring(ring) for ring in polygon.interiors]
+            area += shell - sum(hole for hole, _ in holes)
+            perimeter += length + sum(extent for _, extent in holes)
+        return area, perimeter
+
+    def _ring(self, ring: Any) -> tuple[float, float]:
+        area, perimeter = self._geod.polygon_area_perimeter(*ring.coords.xy)
+        return abs(area), perimeter

@@ -1,0 +1,147 @@
+"""What will be done with a scene, and all that its tiles depend on."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+from .. import __version__
+from .extras import import_rasterio
+from .grid import TileGrid
+from .ground import ModelGrid
+from .raster import Scene
+from .vocabulary import SceneClass
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """The plan of a scene.
+
+    Args:
+        source: Path or address of the scene.
+        crs: As WKT; None if it has none.
+        grid: Its pixel grid.
+        tile_size: Side of a tile in pixels of the grid.
+        overlap: How many pixels tiles share at least.
+        floor: Lowest score of what is kept of a tile.
+        classes: The vocabulary.
+        origin: What tells the file, how it is read and the predictor from others.
+    """
+
+    source: str
+    crs: str | None
+    grid: ModelGrid
+    tile_size: int
+    overlap: int
+    floor: float
+    classes: tuple[SceneClass, ...]
+    origin: dict[str, Any]
+
+    @property
+    def source_name(self) -> str:
+        """The name of the file alone."""
+        return PurePath(self.source).name or self.source
+
+    @property
+    def tiles(self) -> TileGrid:
+        return TileGrid(self.grid.height, self.grid.width, self.tile_size, self.overlap)
+
+    def as_dictionary(self) -> dict[str, Any]:
+        """All that the pieces of the tiles depend on, ready for JSON."""
+        return {
+            "version": __version__,
+            "source": self.source_name,
+            "crs": self.crs,
+            "height": self.grid.height,
+            "width": self.grid.width,
+            "transform": list(self.grid.transform)[:6],
+            "scale": list(self.grid.scale),
+            "pixel_metres": self.grid.pixel_metres and list(self.grid.pixel_metres),
+            "tile_size": self.tile_size,
+            "overlap": self.overlap,
+            "floor": self.floor,
+            "classes": [
+                {"name": one.name, "synonyms": list(one.synonyms), "seen": one.seen}
+                for one in self.classes
+            ],
+            **self.origin,
+        }
+
+    @classmethod
+    def from_dictionary(cls, stored: dict[str, Any]) -> "ScenePlan":
+        """Reads what `as_dictionary` wrote."""
+        metres = stored["pixel_metres"]
+        grid = ModelGrid(
+            stored["height"],
+            stored["width"],
+            import_rasterio().Affine(*stored["transform"]),
+            tuple(stored["scale"]),
+            None if metres is None else tuple(metres),
+        )
+        classes = tuple(
+            SceneClass(one["name"], tuple(one["synonyms"]), one["seen"])
+            for one in stored["classes"]
+        )
+        return cls(
+            stored["source"],
+            stored["crs"],
+            grid,
+            stored["tile_size"],
+            stored["overlap"],
+            stored["floor"],
+            classes,
+            {name: stored[name] for name in ("file", "reading", "predictor")},
+        )
+
+    def with_classes(self, classes: Sequence[SceneClass]) -> "ScenePlan":
+        """The same with other thresholds, limits and ways of merging."""
+        return replace(self, classes=tuple(classes))
+
+
+def plan_scene(
+    scene: Scene,
+    classes: Sequence[SceneClass],
+    tile_size: int,
+    overlap: int,
+    floor: float,
+    predictor: dict[str, Any],
+) -> ScenePlan:
+    """Plans a scene.
+
+    Args:
+        scene: Opened.
+        classes: The vocabulary.
+        tile_size: Side of a tile in pixels of the model grid.
+        overlap: How many pixels tiles share at least.
+        floor: Lowest score of what is kept.
+        predictor: What tells the predictor from others, ready for JSON.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If tile and overlap do not go together.
+    """
+    file: dict[str, Any] = {"size": list(scene.source_size), "dtype": scene.dtype}
+    if os.path.isfile(scene.name):
+        status = os.stat(scene.name)
+        file |= {"bytes": status.st_size, "changed": status.st_mtime_ns}
+    reading = {
+        "bands": list(scene.bands),
+        "nodata": None if scene.options.nodata is None else str(scene.options.nodata),
+        "radiometry": scene.radiometry.as_dictionary(),
+    }
+    plan = ScenePlan(
+        scene.name,
+        scene.crs,
+        scene.grid,
+        tile_size,
+        overlap,
+        floor,
+        tuple(classes),
+        {"file": file, "reading": reading, "predictor": predictor},
+    )
+    # Refuses what does not go together.
+    _ = plan.tiles
+    return plan

@@ -1,0 +1,190 @@
+"""What was found in each tile, on disk: a run that is killed goes on where it was."""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .pieces import Piece
+
+PLAN_FILE = "plan.json"
+
+
+class WorkFolder:
+    """A folder with one file for each tile that is done, empty tiles too.
+
+    Args:
+        path: The folder.
+        plan: All that the pieces depend on, ready for JSON; files of another plan are refused.
+    """
+
+    def __init__(self, path: Path, plan: dict[str, Any]) -> None:
+        text = json.dumps(plan, sort_keys=True, allow_nan=False)
+        self.path, self.plan = path, json.loads(text)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def existing(cls, path: Path) -> "WorkFolder":
+        """Opens a folder that an earlier run left.
+
+        Args:
+            path: The folder.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        plan = _read_plan(path / PLAN_FILE)
+        if plan is None:
+            raise ValueError(
+                f"`work` must be the work folder of a run, with a {PLAN_FILE} in it, but "
+                f"{str(path)!r} has none that can be read."
+            )
+        return cls(path, plan)
+
+    def prepare(self, fresh: bool = False) -> None:
+        """Makes the folder, or checks that an older one belongs to the same plan.
+
+        Args:
+            fresh: Whether what an older run left is thrown away.
+
+        Raises:
+            ValueError: If it holds the tiles of another plan.
+            OSError: If it cannot be written to.
+        """
+        if fresh and self.path.exists():
+            # Only what a run made: the folder may hold other things of the user.
+            shutil.rmtree(self.path / "tiles", ignore_errors=True)
+            (self.path / PLAN_FILE).unlink(missing_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        older = _read_plan(self.path / PLAN_FILE)
+        if older is not None and older != self.plan:
+            changed = sorted(
+                name for name in {*older, *self.plan} if older.get(name) != self.plan.get(name)
+            )
+            raise ValueError(
+                f"{str(self.path)!r} holds tiles of a run that differs in {', '.join(changed)}; "
+                "repeat that run, give another `work` folder, or throw them away with `--fresh`."
+            )
+        if older is None:
+            _write_atomically(
+                self.path / PLAN_FILE, json.dumps(self.plan, indent=1).encode("utf-8")
+            )
+
+    def _shard(self, row: int, column: int) -> Path:
+        # A folder a row of tiles: file systems are slow with very many files in one.
+        return self.path / "tiles" / f"{row:05d}" / f"{column:05d}.npz"
+
+    def is_done(self, row: int, column: int) -> bool:
+        """Whether the tile's file is there, whole, and of this plan."""
+        try:
+            self.read(row, column)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def write(self, row: int, column: int, pieces: Sequence[Piece]) -> None:
+        """Stores what a tile shows; readers see all of it or nothing.
+
+        Args:
+            row: Of the tile.
+            column: Of the tile.
+            pieces: What was found in it.
+
+        Raises:
+            OSError: If the disk is full or cannot be written to.
+        """
+        bits = [np.packbits(piece.mask) for piece in pieces]
+        arrays: dict[str, Any] = {
+            "key": np.array(self.key),
+            "label": np.array([piece.label for piece in pieces], dtype=np.int32),
+            "score": np.array([piece.score for piece in pieces], dtype=np.float64),
+            "window": np.array([piece.window for piece in pieces], dtype=np.int64).reshape(-1, 4),
+            "touches_border": np.array([piece.touches_border for piece in pieces], dtype=bool),
+            "bits": np.concatenate([np.zeros(0, dtype=np.uint8), *bits]),
+        }
+        path = self._shard(row, column)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def read(self, row: int, column: int) -> list[Piece]:
+        """Reads what a tile shows.
+
+        Args:
+            row: Of the tile.
+            column: Of the tile.
+
+        Raises:
+            FileNotFoundError: If the tile is not done.
+            ValueError: If its file is damaged or of another plan.
+        """
+        path = self._shard(row, column)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            if str(arrays["key"]) != self.key:
+                raise ValueError(f"{str(path)!r} belongs to another run.")
+            return _pieces(arrays)
+        except FileNotFoundError:
+            raise
+        # What is cut off fails wherever the cut is.
+        except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{str(path)!r} is damaged ({error}).") from error
+
+    def remove(self) -> None:
+        """Deletes what the run made, and the folder if nothing else is in it."""
+        shutil.rmtree(self.path / "tiles", ignore_errors=True)
+        (self.path / PLAN_FILE).unlink(missing_ok=True)
+        for folder in (self.path, self.path.parent):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
+    pieces, start = [], 0
+    for label, score, window, touches in zip(
+        arrays["label"].tolist(),
+        arrays["score"].tolist(),
+        arrays["window"].tolist(),
+        arrays["touches_border"].tolist(),
+        strict=True,
+    ):
+        top, left, bottom, right = window
+        pixels = (bottom - top) * (right - left)
+        end = start + -(-pixels // 8)
+        mask = np.unpackbits(arrays["bits"][start:end], count=pixels).view(bool)
+        pieces.append(
+            Piece(label, score, top, left, mask.reshape(bottom - top, right - left), touches)
+        )
+        start = end
+    return pieces
+
+
+def _read_plan(path: Path) -> dict[str, Any] | None:
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return plan if isinstance(plan, dict) else None
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
