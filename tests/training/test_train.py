@@ -5,12 +5,14 @@ import json
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.drawn_scenes import DRAWN_VOCABULARY
 from score_hf.training import train as script
 from score_hf.training.recipe import load_recipe
+from tests.conversion.hub_stand_in import OWNER, TOKEN, hub_stand_in
 from tests.training.prepared_set import drawn_scene, write_drawn_set
 
 
@@ -240,3 +242,25 @@ def test_what_is_wrong_is_told_in_one_sentence(monkeypatch, tmp_path, arguments,
     with pytest.raises(SystemExit, match=message) as raised:
         script.main()
     assert "\n" not in str(raised.value)
+
+
+def test_the_model_is_pushed_at_the_end(prepared, tiny_folder, tmp_path, monkeypatch, capsys):
+    arguments = ["isaid", "--output", str(tmp_path / "run"), "--push-to-hub", f"{OWNER}/trained"]
+    arguments += ["--dataset", str(prepared), "--init-from", str(tiny_folder), "--steps", "1"]
+    arguments += ["--workers", "0", "--set", "data.augmentation.crop_size=64"]
+    monkeypatch.setattr("sys.argv", ["train", *arguments, "--set", "trackers=[]"])
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SystemExit, match="train: Pushing needs the Hub"):
+        script.main()
+    assert not (tmp_path / "run").exists(), "told before anything is computed"
+
+    with hub_stand_in() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        script.main()
+        files = server.files(f"{OWNER}/trained")
+    weights = (tmp_path / "run" / "last" / "model.safetensors").read_bytes()
+    assert files["model.safetensors"] == weights and "config.json" in files
+    assert f"{server.url}/{OWNER}/trained" in capsys.readouterr().out
