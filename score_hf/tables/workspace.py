@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from ..training.recipe import Recipe, load_recipe
 from .plan import Cell, Run
 from .sources import DATA_FOLDERS, WEIGHT_FOLDERS
@@ -128,7 +126,8 @@ class Workspace:
             cells: What is wanted.
 
         Returns:
-            A line for each fault, with the command that helps. What is done needs nothing.
+            A line for each fault, with the command that helps. What is done needs nothing more,
+            but must be of the recipe that is wanted.
         """
         open_cells = [cell for cell in cells if self.cell_state(cell) != "done"]
         runs = list(dict.fromkeys(cell.run for cell in open_cells))
@@ -140,7 +139,11 @@ class Workspace:
         return [
             *self._missing_sets(splits),
             *self._missing_weights(pairs | with_text, with_text),
-            *(fault for run in runs for fault in self._other_recipe(run)),
+            *(
+                fault
+                for run in dict.fromkeys(cell.run for cell in cells)
+                for fault in self._other_recipe(run)
+            ),
         ]
 
     def _missing_sets(self, wanted: set[tuple[str, str | None]]) -> list[str]:
@@ -187,7 +190,7 @@ class Workspace:
         path = self.output / run.name / "recipe.yaml"
         if not path.is_file():
             return []
-        known = _plain_fields(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        known = _plain_fields(load_recipe(path).as_dict())
         wanted = _plain_fields(self.recipe(run).as_dict())
         for name in sorted({*known, *wanted}):
             if name not in _FREE and known.get(name) != wanted.get(name):

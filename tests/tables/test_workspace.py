@@ -127,6 +127,12 @@ def test_a_run_with_another_recipe_is_not_gone_on_with(complete):
     other = Workspace(complete.root, complete.weights, complete.output, ("steps=40",))
     (told,) = other.problems(cells)
     assert told.startswith(f"{complete.output}/isaid-remoteclip holds a run with steps 30 instead")
+    for cell in cells:
+        folders.measure(complete, cell, 0.5)
+    faster = (*complete.changes, "optimizer.learning_rate=1.0")
+    other = Workspace(complete.root, complete.weights, complete.output, faster)
+    (told,) = other.problems(cells)
+    assert "optimizer.learning_rate 1.25e-05 instead of 1.0" in told
     places = complete.root / "moved", complete.weights / "moved"
     folders.prepare(places[0])
     folders.convert(places[1])
