@@ -9,35 +9,10 @@ import numpy as np
 from .extras import import_pyproj, import_shapely
 from .ground import ModelGrid
 from .groups import StitchedObject
-from .matching import Merge
 from .outlines import fill_holes, outline, simplified
+from .vocabulary import SceneClass
 
 BATCH = 2048
-
-
-@dataclass(frozen=True)
-class SceneClass:
-    """A class of the vocabulary of a scene.
-
-    Args:
-        name: As the user calls it.
-        synonyms: All its names, the first included.
-        seen: Whether the model was trained on it; None if that is not known.
-        merge: "things", "stuff" or "none"; see `MatchingRule`.
-        threshold: Lowest score of its instances; None: that of the run.
-        min_area: Smallest ground area of its instances in square metres; None: that of the run.
-        max_area: Largest ground area of its instances in square metres; None: that of the run.
-        color: As "#rrggbb"; None: chosen from a palette.
-    """
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-    seen: bool | None = None
-    merge: Merge = "things"
-    threshold: float | None = None
-    min_area: float | None = None
-    max_area: float | None = None
-    color: str | None = None
 
 
 @dataclass(frozen=True)
