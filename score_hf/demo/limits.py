@@ -91,6 +91,12 @@ def read_picture(upload: str | None, limits: Limits, processor: Any) -> Image.Im
     """
     if not upload:
         raise ValueError("There is no picture yet: upload one, paste one or pick an example.")
+    # Four letters hold three bytes; files are limited by the server.
+    if upload.startswith("data:") and len(upload) * 3 // 4 > limits.file_megabytes << 20:
+        raise ValueError(
+            f"The picture has more than the {limits.file_megabytes} MB that this demo takes: cut "
+            "out a part or make it smaller."
+        )
     # Never an address, whatever the name looks like.
     name = upload if upload.startswith("data:") else str(Path(upload).absolute())
     network = processor.size_limit()

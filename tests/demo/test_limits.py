@@ -42,6 +42,13 @@ def test_a_pasted_data_address_is_read(engine):
     assert opened.name == "picture" and opened.picture.size == (144, 144)
 
 
+def test_a_data_address_is_limited_as_files_are(processor):
+    with pytest.raises(ValueError, match=r"^The picture has more than the 1 MB"):
+        read_picture(
+            "data:image/png;base64," + "A" * 1_500_000, Limits(file_megabytes=1), processor
+        )
+
+
 @pytest.mark.parametrize("upload", [None, ""])
 def test_no_picture_is_told(processor, upload):
     with pytest.raises(ValueError, match=r"^There is no picture yet"):
