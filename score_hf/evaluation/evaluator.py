@@ -94,7 +94,7 @@ def evaluate_model(
     if sweep and name != "instance":
         raise ValueError(f"`sweep` is for the task 'instance', but the task is {name!r}.")
     work_on = _make_task(name, processor, vocabulary, dataset, threshold, sweep)
-    image_ids = _list_images(dataset)
+    image_ids = _list_images(work_on, dataset)
     with joined_processes() as processes, _evaluating(model, alpha, beta, out_of_vocabulary):
         writes = predictions_file is not None or report_file is not None
         if writes and folder is None and processes.count > 1:
@@ -167,9 +167,13 @@ def _make_task(
     return InstanceTask(processor, vocabulary, truth, threshold, keep_logits)
 
 
-def _list_images(dataset: Any) -> list[int]:
+def _list_images(task: EvaluationTask, dataset: Any) -> list[int]:
     """Lists image ids, which must tell the images apart."""
-    image_ids = [row["image_id"] for row in dataset.select_columns(["image_id"])]
+    if isinstance(task, InstanceTask):
+        # Known already: a stream would be read once more.
+        image_ids = task.image_ids
+    else:
+        image_ids = [row["image_id"] for row in dataset.select_columns(["image_id"])]
     if not image_ids:
         raise ValueError("`dataset` has no images.")
     if len(set(image_ids)) < len(image_ids):

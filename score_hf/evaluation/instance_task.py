@@ -52,9 +52,8 @@ class InstanceTask:
         self.processor, self.vocabulary, self.threshold = processor, vocabulary, threshold
         self.keep_logits = keep_logits
         self.category_ids = list(range(1, len(vocabulary.names) + 1))
-        self.objects: dict[int, list[dict[str, Any]]] = {
-            image["id"]: [] for image in truth["images"]
-        }
+        self.image_ids: list[int] = [image["id"] for image in truth["images"]]
+        self.objects: dict[int, list[dict[str, Any]]] = {number: [] for number in self.image_ids}
         for entry in truth["annotations"]:
             self.objects[entry["image_id"]].append(entry)
 

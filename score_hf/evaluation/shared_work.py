@@ -1,5 +1,6 @@
 """The work of an evaluation, image by image, shared between processes."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -136,7 +137,11 @@ class SharedWork:
 
     def _bar(self, items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
         shown = self.progress and self.processes.is_first
-        return tqdm(items, desc=what, total=total, unit="image", disable=not shown)
+        # A log, unlike a terminal, keeps every state of the bar.
+        seconds = 0.1 if sys.stderr.isatty() else 30
+        return tqdm(
+            items, desc=what, total=total, unit="image", mininterval=seconds, disable=not shown
+        )
 
 
 def undecoded_rows(dataset: Any, wanted: set[int]) -> Iterator[Row]:

@@ -137,7 +137,13 @@ def evaluate(
     from ..loading import load_model
     from ..processing.prompts import parse_class_names
 
-    for path in filter(None, (output, predictions, report)):
+    written = [path for path in (output, predictions, report) if path is not None]
+    if len({path.absolute() for path in written}) < len(written):
+        raise ValueError(
+            "`--output`, `--predictions` and `--report` must be different files, got "
+            f"{', '.join(map(str, written))}."
+        )
+    for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)
     model = model or DEFAULT_MODEL
     with launched_processes() as (processes, own_device):

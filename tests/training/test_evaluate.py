@@ -206,6 +206,7 @@ def test_command_line(tiny_folder, tmp_path):
         ({"--seen-from": "nothing"}, "`dataset` 'nothing' is neither a folder"),
         ({"--prompts": "nothing"}, "There is no text file 'nothing'"),
         ({"--device": "gpu"}, "`device` must be"),
+        ({"--output": "a.json", "--predictions": "a.json"}, "must be different files, got a.json"),
         ({"--task": "semantic", "--sweep": None}, "`sweep` is for the task 'instance'"),
     ],
 )
