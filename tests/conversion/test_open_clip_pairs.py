@@ -1,6 +1,8 @@
 """Models of open_clip's own list, at their real size, with random weights."""
 
 import gc
+import os
+import sys
 
 import open_clip
 import pytest
@@ -53,3 +55,25 @@ def test_a_pair_of_open_clip(tmp_path, general, context):
     assert_same_towers(model, ScoreProcessor.from_pretrained(tmp_path / "model"), *models)
     del model, models
     gc.collect()
+
+
+@pytest.mark.slow
+def test_the_paper_s_pair_needs_little_more_memory_than_its_weights(tmp_path):
+    for name in ("convnext_large_d_320", "ViT-L-14"):
+        write_weights(name, tmp_path / f"{name}.pt")
+        gc.collect()
+
+    command = [
+        *(sys.executable, "-c", "from score_hf.cli import app; app()", "convert"),
+        *("--output", str(tmp_path / "model")),
+        *("--general-weights", str(tmp_path / "convnext_large_d_320.pt")),
+        *("--context-weights", str(tmp_path / "ViT-L-14.pt")),
+    ]
+    process = os.posix_spawn(sys.executable, command, os.environ)
+    _, status, usage = os.wait4(process, 0)
+
+    assert status == 0
+    written = sum(file.stat().st_size for file in (tmp_path / "model").glob("*.safetensors"))
+    # Linux counts in kilobytes.
+    assert usage.ru_maxrss * 1024 < 2.2 * written
+    assert usage.ru_utime + usage.ru_stime < 180
