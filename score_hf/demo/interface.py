@@ -273,7 +273,21 @@ def _connect(
     )
     started = [asked["segment"].click, asked["names"].submit, taken.then]
     running = [run(event, trigger_mode="once") for event in started]
-    asked["cancel"].click(lambda: "Cancelled.", None, parts["status"], cancels=running, **at_once)
+    asked["cancel"].click(
+        lambda: ("Cancelled.", gr.update(interactive=False)),
+        None,
+        [parts["status"], asked["cancel"]],
+        cancels=running,
+        **at_once,
+    )
+    for one in running:
+        one.success(None, None, None, js=_SCROLL_TO_RESULT, **at_once)
+        one.failure(
+            lambda: ("That did not work: see the message.", gr.update(interactive=False)),
+            None,
+            [parts["status"], asked["cancel"]],
+            **at_once,
+        )
 
     for name in ("view", "threshold", "shown"):
         parts[name].input(

@@ -1,12 +1,18 @@
 """The page as a visitor meets it, in Debian's Chromium."""
 
+import re
 from pathlib import Path
+from threading import Event
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
-from tests.demo.conftest import NAMES, SCENE
+from tests.demo.conftest import SCENE
 
 WAIT = 60_000
 
@@ -56,13 +62,20 @@ class Visitor:
         expect(self.status).to_contain_text("at a threshold of", timeout=WAIT)
 
     def rows(self) -> list[list[str]]:
-        self.page.get_by_role("tab", name="Table").click()
-        table = self.page.locator("#table tbody tr")
-        expect(table.first).to_be_visible(timeout=WAIT)
-        rows = table.evaluate_all(
-            "rows => rows.map(row => [...row.querySelectorAll('td')].map(c => c.innerText.trim()))"
-        )
-        return [row for row in rows if row and row[0]]
+        """The table; only rows in sight are in the page, so let there be few."""
+        cells = self.page.locator("#table [role=gridcell]")
+        expect(cells.first).to_be_visible(timeout=WAIT)
+        rows: dict[str, list[str]] = {}
+        for row, text in cells.evaluate_all(
+            "cells => cells.map(cell => [cell.dataset.row, cell.innerText.trim()])"
+        ):
+            rows.setdefault(row, []).append(text)
+        return list(rows.values())
+
+    def download(self, button: str) -> Path:
+        with self.page.expect_download(timeout=WAIT) as download:
+            self.page.get_by_role("button", name=button).click()
+        return Path(download.value.path())
 
 
 @pytest.fixture
@@ -80,9 +93,24 @@ def visit(browser, address):
 
 
 @pytest.fixture(scope="module")
-def answer(address):
-    client = Client(address, verbose=False)
-    return client.predict(handle_file(SCENE), NAMES, 0.3, api_name="/segment")
+def client(address) -> Client:
+    return Client(address, verbose=False)
+
+
+def ask(client: Client, names: str) -> list[dict]:
+    return client.predict(handle_file(SCENE), names, 0.3, api_name="/segment")["instances"]
+
+
+def as_rows(instances: list[dict]) -> list[list[str]]:
+    """Instances as the table shows them."""
+    rows = []
+    for number, one in enumerate(instances, start=1):
+        left, top, right, bottom = map(int, one["box"])
+        place = [left, top, right - left, bottom - top]
+        numbers = [round(one["score"], 3), one["area"], *place]
+        seen = "seen" if one["seen"] else "unseen"
+        rows.append([str(number), one["name"], seen, *map(str, numbers)])
+    return rows
 
 
 def test_an_example_gives_a_result(visit):
@@ -93,14 +121,170 @@ def test_an_example_gives_a_result(visit):
         "ship | boat, harbor | pier, plane, storage tank, vehicle"
     )
     expect(visitor.page.locator("#legend")).to_contain_text("ship")
+    expect(visitor.page.locator("#upload img")).to_have_attribute(
+        "alt", "The picture to be segmented"
+    )
+    unnamed = "images => images.filter(image => !image.alt).map(image => image.outerHTML)"
+    assert (
+        visitor.page.locator("#upload img, #overlay img, #examples img").evaluate_all(unnamed) == []
+    )
 
 
-def test_the_table_has_the_rows_that_the_api_gives(visit, answer):
+def test_the_table_has_the_rows_that_the_api_gives_and_downloads_agree(visit, client):
+    names = "plane | airplane, roundabout"
+    expected = ask(client, names)
     visitor = visit()
     visitor.upload(SCENE)
-    visitor.name(NAMES)
+    visitor.name(names)
     visitor.segment()
     visitor.expect_result()
-    shown = [(row[1], float(row[3]), int(row[4])) for row in visitor.rows()]
-    found = [(one["name"], round(one["score"], 3), one["area"]) for one in answer["instances"]]
-    assert len(shown) > 10 and shown == found
+    assert len(expected) > 2 and visitor.rows() == as_rows(expected)
+
+    coco = COCO(visitor.download("Download instances (COCO json)"))
+    assert coco.imgs[1]["file_name"] == SCENE.name
+    for annotation, one in zip(coco.dataset["annotations"], expected, strict=True):
+        assert annotation["segmentation"] == one["segmentation"]
+        assert annotation["score"] == one["score"]
+        assert coco.cats[annotation["category_id"]]["name"] == one["name"]
+    with Image.open(visitor.download("Download overlay (PNG)")) as overlay:
+        assert overlay.format == "PNG" and overlay.width > 400
+
+
+def test_a_higher_threshold_and_hidden_classes_leave_fewer_rows(visit, client):
+    visitor = visit()
+    visitor.page.get_by_role("button", name="Drawn scene: airfield").click()
+    visitor.expect_result()
+    visitor.page.get_by_label("number input for Lowest score").fill("0.9")
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.status).to_contain_text("at a threshold of 0.90", timeout=WAIT)
+    rows = visitor.rows()
+    assert rows and all(float(row[3]) >= 0.9 for row in rows)
+    visitor.page.get_by_role("button", name="Classes shown").click()
+    visitor.page.get_by_role("checkbox", name="tennis court").uncheck()
+    expect(visitor.page.locator("#legend")).not_to_contain_text("tennis court", timeout=WAIT)
+    kept = [row for row in rows if row[1] != "tennis court"]
+    assert len(kept) < len(rows) and visitor.rows() == kept
+    visitor.page.get_by_role("radio", name="Semantic").check()
+    expect(visitor.status).to_contain_text("of the picture has", timeout=WAIT)
+
+
+def test_a_clicked_object_is_explained(visit, client):
+    names = "plane | airplane, roundabout"
+    largest = max(ask(client, names), key=lambda one: one["area"])
+    row, column = map(int, np.argwhere(coco_mask.decode(largest["segmentation"]))[10])
+    visitor = visit()
+    visitor.upload(SCENE)
+    visitor.name(names)
+    visitor.segment()
+    visitor.expect_result()
+    overlay = visitor.page.locator("#overlay img")
+    scale = overlay.bounding_box()["width"] / 400
+    overlay.click(position={"x": (column + 0.5) * scale, "y": (row + 0.5) * scale})
+    explanation = visitor.page.locator("#explanation")
+    expect(explanation).to_contain_text(f": {largest['name']}", timeout=WAIT)
+    expect(explanation.get_by_role("columnheader", name="Out of vocabulary")).to_be_visible()
+    expect(visitor.page.locator("#region img")).to_have_attribute(
+        "alt", re.compile("Region-Aware Integration"), timeout=WAIT
+    )
+    visitor.page.locator("#table [data-row='1'][data-col='1']").click()
+    expect(explanation).to_contain_text("No. 2:", timeout=WAIT)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(" ", "There are no class names yet"), ("ship, Ship", "The class names hold 'ship' twice")],
+)
+def test_a_wrong_vocabulary_is_told(visit, names, message):
+    visitor = visit()
+    visitor.upload(SCENE)
+    visitor.name(names)
+    expect(visitor.page.locator("#vocabulary")).to_contain_text(message, timeout=WAIT)
+    visitor.segment()
+    told = visitor.page.get_by_test_id("toast-body")
+    expect(told).to_contain_text(message, timeout=WAIT)
+    expect(visitor.page.get_by_role("button", name="Cancel")).to_be_disabled()
+
+
+def test_no_picture_and_a_huge_one_are_told(visit, tmp_path):
+    visitor = visit()
+    visitor.segment()
+    told = visitor.page.get_by_test_id("toast-body")
+    expect(told).to_contain_text("There is no picture yet", timeout=WAIT)
+    told.get_by_role("button").first.click()
+    Image.new("1", (6000, 4000)).save(tmp_path / "huge.png")
+    visitor.upload(tmp_path / "huge.png")
+    visitor.segment()
+    expect(told).to_contain_text("The picture is 6000 x 4000, 24 million pixels", timeout=WAIT)
+
+
+def test_two_tabs_at_once_keep_their_own_vocabularies(visit, client):
+    wanted = {"plane | airplane": visit(), "roundabout, zebra": visit()}
+    for names, visitor in wanted.items():
+        visitor.upload(SCENE)
+        visitor.name(names)
+    for visitor in wanted.values():
+        visitor.segment()
+    for names, visitor in wanted.items():
+        visitor.expect_result()
+        rows = as_rows(ask(client, names))
+        assert rows and visitor.rows() == rows
+    for visitor in wanted.values():
+        visitor.page.get_by_label("number input for Lowest score").fill("0.05")
+        visitor.page.keyboard.press("Tab")
+        expect(visitor.status).to_contain_text("at a threshold of 0.05", timeout=WAIT)
+    planes, others = (visitor.rows() for visitor in wanted.values())
+    assert {row[1] for row in planes} == {"plane"}
+    assert {row[1] for row in others} <= {"roundabout", "zebra"}
+
+
+def test_a_run_can_be_cancelled(visit, engine, monkeypatch):
+    encode, waiting = engine.encode, Event()
+
+    def encode_slowly(vocabulary):
+        waiting.wait(60)
+        return encode(vocabulary)
+
+    monkeypatch.setattr(engine, "encode", encode_slowly)
+    visitor = visit()
+    visitor.upload(SCENE)
+    visitor.segment()
+    cancel = visitor.page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_enabled(timeout=WAIT)
+    cancel.click()
+    expect(visitor.status).to_contain_text("Cancelled.", timeout=WAIT)
+    expect(cancel).to_be_disabled()
+    waiting.set()
+    monkeypatch.undo()
+    visitor.segment()
+    visitor.expect_result()
+
+
+def test_it_works_by_keyboard_alone(visit):
+    visitor = visit()
+    example = visitor.page.get_by_role("button", name="Drawn scene: harbor with ships and planes")
+    for _ in range(40):
+        if example.evaluate("button => button === document.activeElement"):
+            break
+        visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("Enter")
+    visitor.expect_result()
+    chosen = visitor.page.get_by_label("Explain an object")
+    for _ in range(60):
+        if chosen.evaluate("field => field === document.activeElement"):
+            break
+        visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("#explanation")).to_contain_text("No. ", timeout=WAIT)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_screen_shows_everything(visit, dark):
+    visitor = visit(width=390, dark=dark)
+    visitor.page.get_by_role("button", name="Drawn scene: harbor with ships and planes").click()
+    visitor.expect_result()
+    # The result is scrolled to, and nothing is wider than the screen.
+    expect(visitor.status).to_be_in_viewport(timeout=WAIT)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+    background = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) is dark
