@@ -11,20 +11,11 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ..processing.processing_score import ScoreProcessor
 from .samples import DamagedImage, DrawnSamples, RowReader, Sample, StoredSamples
+from .seeds import AUGMENTATION, ORDER, POINTS, seed_of
+from .step_prompts import StepPrompts
 
-# What random numbers are for; each purpose draws from seeds of its own.
-ORDER, AUGMENTATION, POINTS, KERNEL, DROPOUT, PROMPTS = range(6)
 # How many other images take the place of damaged ones before something else must be wrong.
 _REPLACEMENTS = 20
-
-
-def seed_of(*numbers: int) -> int:
-    """Mixes numbers into one seed of 32 bits.
-
-    Args:
-        *numbers: The recipe's seed, a purpose, and what the draw belongs to.
-    """
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -158,62 +149,6 @@ class Collator:
         )
 
 
-class Prompts:
-    """The prompts of each step, where a text tower learns: some synonyms in some templates.
-
-    Args:
-        processor: Tokenizes, once for all.
-        classes: One item a class, a comma inside separates synonyms.
-        one_synonym: Whether a step takes one of each class's synonyms; else it takes all.
-        templates: How many templates a step takes; None: all.
-        seed: The recipe's.
-
-    Raises:
-        ValueError: If there are not so many templates.
-    """
-
-    def __init__(
-        self,
-        processor: ScoreProcessor,
-        classes: Sequence[str],
-        one_synonym: bool,
-        templates: int | None,
-        seed: int,
-    ) -> None:
-        tokens = processor.tokenize_classes(list(classes))
-        self.known = len(processor.templates)
-        self.taken = self.known if templates is None else templates
-        if self.taken > self.known:
-            raise ValueError(
-                f"`recipe.prompts.templates` must be at most {self.known}, the templates that the "
-                f"processor has, but is {templates}."
-            )
-        self.class_ids = tokens["class_ids"]
-        self.tokens = {
-            name: tokens[name].unflatten(0, (-1, self.known))
-            for name in ("input_ids", "attention_mask")
-        }
-        self.one_synonym = one_synonym
-        self.seed = seed
-
-    def of_step(self, step: int) -> dict[str, Tensor]:
-        """Returns a step's vocabulary as arguments of `build_classifier`."""
-        rng = np.random.default_rng((self.seed, PROMPTS, step))
-        templates = torch.from_numpy(rng.permutation(self.known)[: self.taken])
-        synonyms = torch.arange(len(self.class_ids))
-        if self.one_synonym:
-            ends = self.class_ids.bincount().cumsum(0).tolist()
-            starts = [0, *ends[:-1]]
-            drawn = [int(rng.integers(*bounds)) for bounds in zip(starts, ends, strict=True)]
-            synonyms = torch.tensor(drawn)
-        chosen = {
-            name: ids[synonyms][:, templates].flatten(0, 1) for name, ids in self.tokens.items()
-        }
-        class_ids = self.class_ids[synonyms]
-        seen = torch.ones(int(class_ids.max()) + 1, dtype=torch.bool)
-        return {**chosen, "class_ids": class_ids, "seen_classes": seen}
-
-
 class StoredBatches(Dataset):
     """Batches of a set whose images can be read in any order.
 
@@ -234,7 +169,7 @@ class StoredBatches(Dataset):
         collator: Collator,
         spread: Spread,
         skip_damaged: bool = False,
-        prompts: Prompts | None = None,
+        prompts: StepPrompts | None = None,
     ) -> None:
         self.samples = samples
         self.collator = collator
@@ -294,7 +229,7 @@ class StreamedBatches(IterableDataset):
         collator: Collator,
         spread: Spread,
         numbers: range,
-        prompts: Prompts | None = None,
+        prompts: StepPrompts | None = None,
     ) -> None:
         self.rows = rows
         self.reader = reader
@@ -340,7 +275,7 @@ class DrawnBatches(Dataset):
         samples: DrawnSamples,
         collator: Collator,
         spread: Spread,
-        prompts: Prompts | None = None,
+        prompts: StepPrompts | None = None,
     ) -> None:
         self.samples = samples
         self.collator = collator
@@ -366,7 +301,7 @@ def _is_large(step: int) -> bool:
     return step % 4 == 3
 
 
-def _with_prompts(batch: TrainingBatch, prompts: Prompts | None, step: int) -> TrainingBatch:
+def _with_prompts(batch: TrainingBatch, prompts: StepPrompts | None, step: int) -> TrainingBatch:
     if prompts is None:
         return batch
     return replace(batch, prompts=prompts.of_step(step))

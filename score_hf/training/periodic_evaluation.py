@@ -1,10 +1,12 @@
 """Measuring the model while it is trained."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from ..conversion.model_card import MeasuredResult
 from ..data.loading import class_names, load_split
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
@@ -89,6 +91,11 @@ class PeriodicEvaluation:
             return False
         self.best = figure
         return True
+
+    def results(self, figures: dict[str, float]) -> list[MeasuredResult]:
+        """Tells the figure that the recipe goes by as a model's card does."""
+        name, metric = Path(str(self.recipe.dataset)).name, self.recipe.metric
+        return [MeasuredResult(name, self.recipe.split, metric, figures[metric], name)]
 
 
 def _is_number(value: Any) -> bool:

@@ -197,6 +197,9 @@ class Recipe:
         accumulation: Passes one after another that make up a step in each process.
         seed: Of everything random.
         mixed_precision: "no", "bf16", or the original's "fp16"; on a CPU that is "no".
+        cached_contexts: Of how many pictures the frozen context trunk's features are kept in
+            memory, in case the same pixels come again: without augmentation, or in an overfitting
+            test. The classifier of a frozen text tower is always computed just once.
         gradient_checkpointing: Whether layers are computed again in the backward pass to save
             memory.
         compile: Whether trunks and decoders are compiled by `torch.compile`.
@@ -220,6 +223,7 @@ class Recipe:
     accumulation: int = 1
     seed: int = 42
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    cached_contexts: int = 0
     gradient_checkpointing: bool = False
     compile: bool = False
     ema_decay: float | None = None
@@ -237,12 +241,18 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every"):
             _demand(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        _demand(self.cached_contexts >= 0, "cached_contexts", "0 or more", self.cached_contexts)
         if self.ema_decay is not None:
             _demand(0 < self.ema_decay < 1, "ema_decay", "between 0 and 1", self.ema_decay)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, as YAML writes them."""
         return _plain(dataclasses.asdict(self))
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """Names the fields in which another recipe is different, such as "data.split"."""
+        ours, theirs = _flat(self.as_dict()), _flat(other.as_dict())
+        return [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
 
 
 def recipe_names() -> list[str]:
@@ -320,6 +330,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, Mapping) and value
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat
 
 
 def _demand(holds: bool, name: str, what: str, value: Any) -> None:

@@ -12,7 +12,9 @@ from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
 from ..processing.prompts import check_class_names, split_synonyms
 from . import tiny_architecture
-from .recipe import ModelRecipe
+from .context_cache import ContextCache
+from .parameters import freeze_unreached, freeze_visual_head, set_kernel_apart
+from .recipe import ModelRecipe, Recipe
 
 
 def start_model(
@@ -91,3 +93,40 @@ def start_vocabulary(
     """
     processor.seen_classes = classes
     store_classes(model, processor, [", ".join(split_synonyms(name)) for name in classes])
+
+
+def fit_out(model: ScoreForInstanceSegmentation, recipe: Recipe) -> None:
+    """Prepares the model for training, before it is wrapped.
+
+    Args:
+        model: The model, with its vocabulary.
+        recipe: What it is to save and to learn.
+
+    Raises:
+        ValueError: If the trunks are to learn or to be remembered, and cannot.
+    """
+    if recipe.region_text_weight and model.config.frozen_trunks:
+        raise ValueError(
+            "`recipe.region_text_weight` must be 0 with frozen trunks: there is nothing that it "
+            "could teach."
+        )
+    freeze_unreached(model)
+    if recipe.region_text_weight == 0:
+        freeze_visual_head(model)
+    set_kernel_apart(model)
+    if recipe.gradient_checkpointing:
+        # Transformers renames it.
+        enable = getattr(model, "activation_checkpointing_enable", None)
+        (enable or model.gradient_checkpointing_enable)()
+    if recipe.compile:
+        # Matching and losses could not be.
+        for name in ("general_trunk", "context_trunk", "pixel_decoder", "mask_decoder"):
+            if hasattr(model, name):
+                getattr(model, name).compile()
+    if recipe.cached_contexts:
+        if not (model.config.frozen_trunks and model.config.uses_context):
+            raise ValueError(
+                "`recipe.cached_contexts` needs a frozen context trunk, but this model learns its "
+                "trunks or has none."
+            )
+        ContextCache(model.context_trunk, recipe.cached_contexts)

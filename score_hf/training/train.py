@@ -7,43 +7,38 @@ On CPUs, two processes:
     OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=1 torchrun --nproc_per_node 2 \
         -m score_hf.training.train drawn --output runs/score-tiny
 
-A run that was stopped, however, goes on with the same command and `--resume`.
+A run that was stopped in whatever way goes on with the same command and `--resume`.
 """
 
 import argparse
-import math
-import os
+from collections import deque
 from pathlib import Path
 
 import torch
 import yaml
-from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration, set_seed
+from accelerate import PartialState
+from accelerate.utils import set_seed
 
 from ..conversion.hub import check_connection, check_repo_id, push_folder
 from ..conversion.model_card import MeasuredResult
-from ..modeling.loss_score import sum_class_weights
-from ..modeling.modeling_score import ScoreForInstanceSegmentation
-from ..modeling.training_step import ScoreTrainingStep
-from .batches import DROPOUT, KERNEL, Spread, TrainingBatch, seed_of
+from .batches import Spread
 from .checkpoints import Checkpoints
 from .model_folders import BEST, LAST, ModelFolders, is_sharded
 from .parameters import (
     WeightAverage,
     average_kernel_gradient,
-    freeze_unreached,
-    freeze_visual_head,
     learning,
     learning_rate_factor,
     parameter_groups,
-    set_kernel_apart,
     set_learning_rate,
 )
 from .periodic_evaluation import PeriodicEvaluation
+from .processes import check_finite, share_step, start_processes
 from .recipe import Recipe, load_recipe, recipe_names
 from .region_text import region_text_loss
 from .run_log import RunLog, check_trackers
-from .starting import start_model, start_vocabulary
+from .seeds import DROPOUT, seed_of
+from .starting import fit_out, start_model, start_vocabulary
 from .training_set import TrainingSet
 
 
@@ -136,16 +131,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     unwrapped, processor = start_model(recipe.model, accelerator.print)
     start_vocabulary(unwrapped, processor, training_set.classes)
     frozen = unwrapped.config.frozen_trunks
-    freeze_unreached(unwrapped)
-    if recipe.region_text_weight == 0:
-        freeze_visual_head(unwrapped)
-    set_kernel_apart(unwrapped)
-    if recipe.gradient_checkpointing:
-        # Transformers renames it.
-        enable = getattr(unwrapped, "activation_checkpointing_enable", None)
-        (enable or unwrapped.gradient_checkpointing_enable)()
-    if recipe.compile:
-        compile_parts(unwrapped)
+    fit_out(unwrapped, recipe)
     settings = recipe.optimizer
     optimizer = torch.optim.AdamW(
         parameter_groups(unwrapped, settings),
@@ -165,13 +151,13 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     state = (checkpoints.load(accelerator) if resume else None) or {"step": 0, "best": None}
     first_step, evaluation.best = state["step"], state["best"]
     if accelerator.is_main_process:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "recipe.yaml").write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
+        write_recipe(recipe, output, first_step)
     accelerator.wait_for_everyone()
     log = RunLog(accelerator, output, recipe.as_dict(), first_step, recipe.steps)
     batches = iter(training_set.loader(processor, spread, first_step, with_prompts=not frozen))
     folders = ModelFolders(output, training_set.classes, str(recipe.data.dataset))
-    last_stages: list[torch.Tensor] = []
+    # The newest only: evaluations pass through the trunk as well.
+    last_stages: deque[torch.Tensor] = deque(maxlen=1)
     if recipe.region_text_weight:
         unwrapped.general_trunk.register_forward_hook(
             lambda module, inputs, stages: last_stages.append(stages[-1])
@@ -243,11 +229,13 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         if saves or evaluation.is_due(done):
             if average is not None:
                 average.swap(unwrapped)
-            results, is_best = [], False
+            results: list[MeasuredResult] = []
+            is_best = False
             if evaluation.is_due(done):
                 measured = evaluation.measure(accelerator, unwrapped, processor)
                 log.write(done, {f"evaluation/{name}": one for name, one in measured.items()})
-                results, is_best = tell_results(recipe, measured), evaluation.improves(measured)
+                results = evaluation.results(measured)
+                is_best = evaluation.improves(measured)
             folders.write(accelerator, model, processor, done, results, is_best)
             if average is not None:
                 average.swap(unwrapped)
@@ -257,112 +245,14 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     return output / (LAST if evaluation.best is None else BEST)
 
 
-def start_processes(recipe: Recipe, output: Path) -> Accelerator:
-    """Joins the processes that were launched.
-
-    Raises:
-        ValueError: If they do not find each other.
-    """
-    accelerator = Accelerator(
-        mixed_precision=recipe.mixed_precision,
-        gradient_accumulation_steps=recipe.accumulation,
-        log_with=list(recipe.trackers) or None,
-        project_config=ProjectConfiguration(str(output), logging_dir=str(output / "logs")),
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched != accelerator.num_processes:
-        raise ValueError(
-            f"{launched} processes were launched, but Accelerate knows of "
-            f"{accelerator.num_processes}: on CPUs launch with `torchrun` and ACCELERATE_USE_CPU=1."
-        )
-    if recipe.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        accelerator.print("float16 needs a GPU: this training computes in float32.")
-    if accelerator.state.deepspeed_plugin is not None:
-        # Which it would otherwise read from a prepared loader.
-        images = recipe.batch_size // (recipe.accumulation * accelerator.num_processes)
-        settings = accelerator.state.deepspeed_plugin.deepspeed_config
-        settings["train_micro_batch_size_per_gpu"] = images
-    return accelerator
-
-
-def share_step(
-    accelerator: Accelerator,
-    model: ScoreForInstanceSegmentation,
-    recipe: Recipe,
-    spread: Spread,
-    step: int,
-    passes: list[TrainingBatch],
-) -> list[ScoreTrainingStep]:
-    """Counts the objects of a whole step, over all processes, before any of it is computed.
-
-    Args:
-        accelerator: Connects the processes.
-        model: Gives the number of queries.
-        recipe: Gives the seed.
-        spread: How many passes there are.
-        step: The optimiser step.
-        passes: This process's batches.
-
-    Returns:
-        What each of these passes must know.
-    """
-    counts = [labels.numel() for batch in passes for labels in batch.inputs["class_labels"]]
-    queries, no_object = model.config.num_queries, model.config.no_object_weight
-    weights = sum(sum_class_weights(count, queries, no_object) for count in counts)
-    totals = torch.tensor([float(sum(counts)), weights], device=accelerator.device)
-    objects, weights = (accelerator.reduce(totals, "sum") / spread.passes).tolist()
-    return [
-        ScoreTrainingStep(
-            num_objects=objects,
-            class_weights=weights,
-            seed=seed_of(recipe.seed, KERNEL, step),
-            image_seeds=batch.seeds,
-            first_pass=number == 0,
-        )
-        for number, batch in enumerate(passes)
-    ]
-
-
-def check_finite(
-    what: str, value: torch.Tensor | None, step: int, batches: list[TrainingBatch]
-) -> None:
-    """Stops at a number that is none, before it spoils the weights.
-
-    Args:
-        what: "loss" or "gradient".
-        value: The loss or the gradient's norm; None: nothing was computed.
-        step: The optimisation step.
-        batches: What it was computed from.
-
-    Raises:
-        FloatingPointError: If it is infinite or not a number.
-    """
-    if value is None or math.isfinite(number := value.item()):
-        return
-    images = ", ".join(
-        f"{image_id} ({name})"
-        for batch in batches
-        for image_id, name in zip(batch.image_ids, batch.names, strict=True)
-    )
-    raise FloatingPointError(
-        f"The {what} became {number} at step {step + 1} on the images {images}; the newest "
-        "checkpoint is from before."
-    )
-
-
-def compile_parts(model: ScoreForInstanceSegmentation) -> None:
-    """Compiles trunks and decoders in place; matching and losses could not be."""
-    for name in ("general_trunk", "context_trunk", "pixel_decoder", "mask_decoder"):
-        if hasattr(model, name):
-            getattr(model, name).compile()
-
-
-def tell_results(recipe: Recipe, measured: dict[str, float]) -> list[MeasuredResult]:
-    """Tells the figure that the recipe goes by to the model's card."""
-    evaluation, name = recipe.evaluation, Path(str(recipe.evaluation.dataset)).name
-    value = measured[evaluation.metric]
-    return [MeasuredResult(name, evaluation.split, evaluation.metric, value, name)]
+def write_recipe(recipe: Recipe, output: Path, first_step: int) -> None:
+    """Keeps the recipe with the run; tells where one goes on by another than it began with."""
+    path = output / "recipe.yaml"
+    if first_step and path.is_file() and (began := load_recipe(path)) != recipe:
+        for name in recipe.differences(began):
+            print(f"This run goes on with another `{name}` than it began with.")
+    output.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False), encoding="utf-8")
 
 
 def main() -> None:

@@ -10,19 +10,12 @@ from torch.utils.data import DataLoader
 from ..data.loading import class_names, load_split
 from ..drawn_scenes import DRAWN_VOCABULARY
 from ..processing.processing_score import ScoreProcessor
-from .batches import (
-    ORDER,
-    Collator,
-    DrawnBatches,
-    Prompts,
-    Spread,
-    StoredBatches,
-    StreamedBatches,
-    seed_of,
-)
+from .batches import Collator, DrawnBatches, Spread, StoredBatches, StreamedBatches
 from .recipe import Recipe
 from .samples import DrawnSamples, RowReader, StoredSamples, stream_rows
+from .seeds import ORDER, seed_of
 from .starting import name_classes
+from .step_prompts import StepPrompts
 
 
 class TrainingSet:
@@ -83,7 +76,7 @@ class TrainingSet:
         recipe, prompts = self.recipe, None
         if with_prompts:
             choice = recipe.prompts
-            prompts = Prompts(
+            prompts = StepPrompts(
                 processor, self.classes, choice.one_synonym, choice.templates, recipe.seed
             )
         numbers = range(first_step * recipe.accumulation, recipe.steps * recipe.accumulation)

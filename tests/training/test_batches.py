@@ -11,7 +11,6 @@ from score_hf.drawn_scenes import DRAWN_VOCABULARY
 from score_hf.training.batches import (
     Collator,
     DrawnBatches,
-    Prompts,
     Spread,
     StoredBatches,
     StreamedBatches,
@@ -25,6 +24,7 @@ from score_hf.training.samples import (
     StoredSamples,
     stream_rows,
 )
+from score_hf.training.step_prompts import StepPrompts
 from score_hf.training.tiny_architecture import tiny_processor
 from tests.training.prepared_set import drawn_scene, encode, png, write_drawn_set, write_records
 
@@ -280,7 +280,7 @@ class TestPrompts:
         return arguments, tiny_processor().tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     def test_a_step_draws_one_synonym_of_each_class_in_some_templates(self):
-        prompts = Prompts(tiny_processor(), self.CLASSES, True, 2, seed=0)
+        prompts = StepPrompts(tiny_processor(), self.CLASSES, True, 2, seed=0)
         used, templates = set(), set()
         for step in range(30):
             arguments, texts = self.words(prompts, step)
@@ -291,11 +291,11 @@ class TestPrompts:
             templates |= {first.split(" of ")[0], second.split(" of ")[0]}
             assert "harbor" in texts[4] and "harbor" in texts[5] and texts[4] != texts[5]
         assert used == {"ship", "boat", "vessel"} and len(templates) == 6
-        again = Prompts(tiny_processor(), self.CLASSES, True, 2, seed=0).of_step(7)
+        again = StepPrompts(tiny_processor(), self.CLASSES, True, 2, seed=0).of_step(7)
         assert torch.equal(again["input_ids"], prompts.of_step(7)["input_ids"])
 
     def test_all_synonyms_and_templates_are_the_processors_own(self):
-        arguments = Prompts(tiny_processor(), self.CLASSES, False, None, seed=0).of_step(0)
+        arguments = StepPrompts(tiny_processor(), self.CLASSES, False, None, seed=0).of_step(0)
         expected = tiny_processor().tokenize_classes(list(self.CLASSES))
         assert arguments["class_ids"].tolist() == [0, 0, 0, 1, 1, 2]
         ours = sorted(map(tuple, arguments["input_ids"].tolist()))
@@ -303,4 +303,4 @@ class TestPrompts:
 
     def test_there_are_no_more_templates_than_the_processor_has(self):
         with pytest.raises(ValueError, match=r"must be at most 18.* but is 19"):
-            Prompts(tiny_processor(), self.CLASSES, True, 19, seed=0)
+            StepPrompts(tiny_processor(), self.CLASSES, True, 19, seed=0)

@@ -82,7 +82,9 @@ def test_a_run_leaves_a_model_that_loads_and_knows_its_classes(prepared, tiny_fo
     assert learned == sum(parameter.requires_grad for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("change", ["gradient_checkpointing=true", "data.workers=2"])
+@pytest.mark.parametrize(
+    "change", ["gradient_checkpointing=true", "data.workers=2", "cached_contexts=9"]
+)
 def test_what_saves_memory_or_time_changes_nothing(prepared, tiny_folder, tmp_path, change):
     _, plain = train(recipe_for(prepared, tiny_folder), tmp_path / "plain")
     _, other = train(recipe_for(prepared, tiny_folder, change), tmp_path / "other")
@@ -205,6 +207,17 @@ def test_another_run_is_not_overwritten(prepared, tiny_folder, tmp_path):
     assert again == rows
 
 
+def test_a_run_that_goes_on_by_another_recipe_is_told(prepared, tiny_folder, tmp_path, capsys):
+    train(recipe_for(prepared, tiny_folder), tmp_path / "run")
+    assert "another" not in capsys.readouterr().out
+    recipe = recipe_for(prepared, tiny_folder, "steps=4", "model.config.region_dropout=0.1")
+    _, rows = train(recipe, tmp_path / "run", resume=True)
+    assert len(rows) == 4
+    told = capsys.readouterr().out
+    for name in ("steps", "model.config.region_dropout"):
+        assert f"goes on with another `{name}` than it began with" in told
+
+
 def test_free_trunks_learn_with_the_prompts_of_each_step(tmp_path):
     changes = ["steps=2", "batch_size=4", "data.drawn_size=64", "log_every=1", "trackers=[]"]
     recipe = load_recipe("drawn", changes)
@@ -227,6 +240,11 @@ def test_free_trunks_learn_with_the_prompts_of_each_step(tmp_path):
         (["isaid"], "train: `recipe.data.dataset` must name the training set"),
         (["drawn", "--set", "model.init_from=null"], "train: `recipe.model.init_from` must name"),
         (["drawn", "--set", "trackers=[tensorbord]"], "train: `recipe.trackers` has 'tensorbord'"),
+        (
+            ["drawn", "--set", "model.config={frozen_trunks: true}"],
+            "train: `recipe.region_text_weight` must be 0 with frozen trunks",
+        ),
+        (["drawn", "--set", "cached_contexts=9"], "train: `recipe.cached_contexts` needs a frozen"),
         (["drawn", "--set", "accumulation=3"], "train: `recipe.batch_size` counts the images of"),
         (
             ["drawn", "--set", "data.class_names={boat: ship}"],

@@ -12,9 +12,9 @@ from score_hf.data.loading import load_split
 from score_hf.data.records import ImageRecord, ObjectRecord
 from score_hf.training.batches import Collator, Spread, StoredBatches
 from score_hf.training.parameters import parameter_groups
+from score_hf.training.processes import share_step
 from score_hf.training.recipe import OptimizerRecipe, load_recipe
 from score_hf.training.samples import StoredSamples
-from score_hf.training.train import share_step
 from tests.parity import training
 from tests.parity.golden import GoldenSet, input_images, unpack_masks
 from tests.parity.network import build_model, build_processor
