@@ -90,7 +90,7 @@ def whole_model(accelerator: Accelerator, model: nn.Module) -> ScoreForInstanceS
     Returns:
         The model; in other processes than the main one perhaps None.
     """
-    unwrapped = accelerator.unwrap_model(model)
+    unwrapped = accelerator.unwrap_model(model, keep_torch_compile=False)
     if not is_sharded(accelerator):
         return unwrapped
     state = accelerator.get_state_dict(model)

@@ -93,6 +93,31 @@ def test_what_saves_memory_or_time_changes_nothing(prepared, tiny_folder, tmp_pa
         assert theirs["gradient_norm"] == pytest.approx(ours["gradient_norm"], rel=1e-4)
 
 
+@pytest.mark.slow
+def test_compiled_parts_compute_the_same(prepared, tiny_folder, tmp_path, monkeypatch):
+    original = torch.nn.Module.compile
+    # Everything of a compilation but the code for this machine, which takes minutes.
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module: original(module, backend="aot_eager")
+    )
+    _, plain = train(recipe_for(prepared, tiny_folder), tmp_path / "plain")
+    folder, other = train(recipe_for(prepared, tiny_folder, "compile=true"), tmp_path / "other")
+    for ours, theirs in zip(plain, other, strict=True):
+        assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+    ScoreForInstanceSegmentation.from_pretrained(folder)
+
+
+@pytest.mark.slow
+def test_a_launcher_may_compile_the_whole_model(prepared, tiny_folder, tmp_path, monkeypatch):
+    _, plain = train(recipe_for(prepared, tiny_folder), tmp_path / "plain")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "EAGER")
+    folder, other = train(recipe_for(prepared, tiny_folder), tmp_path / "other")
+    for ours, theirs in zip(plain, other, strict=True):
+        assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+    weights = load_file(folder / "model.safetensors")
+    assert weights.keys() == load_file(tmp_path / "plain" / "last" / "model.safetensors").keys()
+
+
 def test_bfloat16_is_near(prepared, tiny_folder, tmp_path):
     _, plain = train(recipe_for(prepared, tiny_folder), tmp_path / "plain")
     _, other = train(recipe_for(prepared, tiny_folder, "mixed_precision=bf16"), tmp_path / "other")
