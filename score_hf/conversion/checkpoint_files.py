@@ -15,12 +15,12 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .numpy_stand_ins import NUMPY_STAND_INS, PickledArray
 from .torchscript_archive import is_torchscript, read_torchscript
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
@@ -32,28 +32,12 @@ HARMLESS_SIZE = 256_000_000
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "module")
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
-# What training scripts save beside weights, and what runs no code: their arguments, and NumPy's
-# scalars and arrays, whose functions NumPy 1 and 2 write under different names.
-_SAFE_TYPES: list[Any] = [
-    argparse.Namespace,
-    *(
-        (function, f"numpy.{core}.multiarray.{name}")
-        for core in ("core", "_core")
-        for name, function in (
-            ("scalar", np.float64(0).__reduce__()[0]),
-            ("_reconstruct", np.zeros(0).__reduce__()[0]),
-        )
-    ),
-    np.ndarray,
-    np.dtype,
-    *(
-        type(np.dtype(name))
-        for name in (
-            *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-            *("float16", "float32", "float64"),
-        )
-    ),
-]
+# What training scripts save beside weights, and what runs no code.
+_SAFE_TYPES: list[Any] = [argparse.Namespace, *NUMPY_STAND_INS]
+
+
+class _NoCheckpoint(Exception):
+    """Says what is wrong with a file, as the rest of a sentence that its name begins."""
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -75,45 +59,37 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             numbers, or declares an absurd size.
     """
     file = Path(path).expanduser()
-    if not file.is_file():
-        kind = "is a folder" if file.is_dir() else "does not exist"
-        raise ValueError(f"{_name(file)} {kind}: give a checkpoint file.")
     try:
-        content = _read(file)
+        if not file.is_file():
+            kind = "is a folder" if file.is_dir() else "does not exist"
+            raise _NoCheckpoint(f"{kind}: give a checkpoint file.")
+        return _only_tensors(_read(file))
+    except _NoCheckpoint as error:
+        raise ValueError(f"{_name(file)} {error}") from error
     except SafetensorError as error:
         raise ValueError(
             f"{_name(file)} is no readable safetensors file, it may be incomplete: {error}."
         ) from error
-    # What is wrong with a file shows in many ways, in the depths of its format.
-    except (
-        *(AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, RecursionError),
-        *(RuntimeError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile),
-    ) as error:
+    # What is wrong with a file shows in any way, in the depths of its format.
+    except Exception as error:
         raise ValueError(f"{_name(file)} {_explain(error)}") from error
-    tensors = _only_tensors(content)
-    if not tensors:
-        raise ValueError(f"{_name(file)} holds no tensors by name: it is no state dict.")
-    return tensors
 
 
 def _read(file: Path) -> Any:
     with file.open("rb") as opened:
         start = opened.read(256)
-    if file.suffix == ".safetensors":
+    # By content: people rename files, and a header may begin like anything else.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < file.stat().st_size:
         return load_file(file)
     if start.startswith(b"version https://git-lfs"):
-        raise ValueError(
-            f"{_name(file)} is only a Git LFS pointer: fetch the file itself with `git lfs pull`."
-        )
+        raise _NoCheckpoint("is only a Git LFS pointer: fetch the file itself with `git lfs pull`.")
     if start.lstrip().startswith(b"<"):
-        raise ValueError(
-            f"{_name(file)} is a web page: the download gave an error page instead of the file."
-        )
+        raise _NoCheckpoint("is a web page: the download gave an error page instead of the file.")
     if not zipfile.is_zipfile(file):
         if start.startswith(b"PK"):
-            raise ValueError(
-                f"{_name(file)} is incomplete: it begins as an archive but its end is missing."
-            )
+            raise _NoCheckpoint("is incomplete: it begins as an archive but its end is missing.")
+        if file.suffix == ".safetensors":
+            return load_file(file)
         return _load(file, mapped=False)
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -135,12 +111,12 @@ def _read_packed(file: Path, entries: list[zipfile.ZipInfo]) -> Any:
     inside = [
         entry
         for entry in entries
-        if entry.filename.endswith(CHECKPOINT_SUFFIXES) and "__MACOSX" not in entry.filename
+        if entry.filename.lower().endswith(CHECKPOINT_SUFFIXES) and "__MACOSX" not in entry.filename
     ]
     if len(inside) != 1:
         names = ", ".join(entry.filename for entry in (inside or entries)[:5])
-        raise ValueError(
-            f"{_name(file)} must hold one checkpoint, but holds {len(inside)}: unpack it and give "
+        raise _NoCheckpoint(
+            f"must hold one checkpoint, but holds {len(inside)}: unpack it and give "
             f"the file to read; inside are {names or 'no files'}."
         )
     # Names inside the archive decide nothing but the suffix, so that none leads elsewhere.
@@ -149,8 +125,8 @@ def _read_packed(file: Path, entries: list[zipfile.ZipInfo]) -> Any:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         free = shutil.disk_usage(folder).free
         if inside[0].file_size > free:
-            raise ValueError(
-                f"{_name(file)} needs {_size(inside[0].file_size)} of space in {folder!r} to be "
+            raise _NoCheckpoint(
+                f"needs {_size(inside[0].file_size)} of space in {folder!r} to be "
                 f"unpacked, but there are {_size(free)}."
             )
         unpacked = Path(folder) / f"checkpoint{suffix}"
@@ -164,16 +140,16 @@ def _read_packed(file: Path, entries: list[zipfile.ZipInfo]) -> Any:
             with zipfile.ZipFile(unpacked) as archive:
                 members = {PurePosixPath(name).name for name in archive.namelist()}
             if "data.pkl" not in members:
-                raise ValueError(f"{_name(file)} holds an archive within an archive: unpack it.")
+                raise _NoCheckpoint("holds an archive within an archive: unpack it.")
         return _read(unpacked)
 
 
 def _check_declared_sizes(file: Path, entries: list[zipfile.ZipInfo]) -> None:
     declared, size = sum(entry.file_size for entry in entries), file.stat().st_size
     if declared > max(MAX_EXPANSION * size, HARMLESS_SIZE):
-        raise ValueError(
-            f"{_name(file)} would unpack from {_size(size)} to {_size(declared)}: no weights "
-            f"compress to less than 1/{MAX_EXPANSION}, it is not read."
+        raise _NoCheckpoint(
+            f"would unpack from {_size(size)} to {_size(declared)}: no weights compress "
+            f"to less than 1/{MAX_EXPANSION}, it is not read."
         )
 
 
@@ -187,17 +163,28 @@ def _only_tensors(content: Any) -> dict[str, Tensor]:
         content = inner
     tensors = {}
     for name, value in content.items() if isinstance(content, dict) else ():
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            value = torch.from_numpy(value)
+        if isinstance(value, PickledArray):
+            value = value.to_tensor()
         if isinstance(name, str) and isinstance(value, Tensor):
+            # Transformers cannot write what is spread, packed or not there.
+            plain = value.layout == torch.strided and value.device.type == "cpu"
+            if not plain or value.is_quantized or value.is_nested:
+                raise _NoCheckpoint(
+                    f"holds {name} without plain values (sparse, quantized, or none at all): save "
+                    "it as an ordinary tensor."
+                )
             tensors[name] = value.detach()
+    if not tensors:
+        raise _NoCheckpoint("holds no tensors by name: it is no state dict.")
     for prefix in _WRAPPER_PREFIXES:
-        if tensors and all(name.startswith(prefix) for name in tensors):
+        if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): tensors[name] for name in tensors}
     return tensors
 
 
 def _explain(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"cannot be read: {error.strerror}."
     # Messages of PyTorch's unpickler run over many lines and advise to switch the protection off.
     text = str(error).partition("WeightsUnpickler error:")[2] or str(error)
     refused = re.search(r"(?:GLOBAL|of the type) ([\w.]+)", text)
@@ -206,6 +193,8 @@ def _explain(error: Exception) -> str:
             f"holds objects of the type {refused[1]}, which are not read because unpickling them "
             "could run code: save its state dict alone."
         )
+    if "legacy .tar format" in text:
+        return "is a tar archive or damaged: unpack it and give the checkpoint inside."
     lines = [line.strip(" .") for line in text.splitlines() if line.strip()]
     reason = f" ({lines[0]})" if lines else ""
     return f"is damaged or no checkpoint{reason}."

@@ -39,6 +39,7 @@ from .training_vocabularies import (
     vocabulary_of,
     vocabulary_of_size,
 )
+from .usable_weights import check_weights, separate
 
 # Ours, which the original keeps in plain attributes: its state at the start of a training.
 _KERNEL_STATE = {
@@ -124,7 +125,8 @@ def convert_checkpoint(
     foreign = _check_fit(ours, config, state)
     seen = _find_seen_classes(seen_classes, recipe, parts)
     kind = _find_kind(parts, recipe, seen)
-    loaded = {name: tensor for name, tensor in ours.items() if name not in foreign}
+    loaded = separate({name: tensor for name, tensor in ours.items() if name not in foreign})
+    check_weights("`checkpoint`", loaded)
     if config.region_context != "none":
         loaded |= {name: torch.tensor(value) for name, value in _KERNEL_STATE.items()}
     model = ScoreForInstanceSegmentation.from_pretrained(

@@ -83,11 +83,14 @@ class OpenClipSource:
         Raises:
             ValueError: If the file cannot be read.
         """
-        tensors = {
-            # A model with a text tower of its own class keeps it under this prefix.
-            name.removeprefix("text."): tensor
-            for name, tensor in read_tensors(self.file).items()
-        }
+        stored = read_tensors(self.file)
+        # A model with a text tower of its own class keeps it under this prefix.
+        tensors = {name.removeprefix("text."): tensor for name, tensor in stored.items()}
+        if len(tensors) < len(stored):
+            raise ValueError(
+                f"`{self.role}_weights` {self.weights!r} hold a text tower twice, once under "
+                "'text.': save one of them alone."
+            )
         kept = {
             name: tensor
             for name, tensor in tensors.items()

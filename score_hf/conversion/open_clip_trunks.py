@@ -19,6 +19,7 @@ from .open_clip_config import (
 )
 from .open_clip_source import LISTED, OpenClipSource
 from .original_keys import from_original
+from .usable_weights import check_weights, separate
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def _fill(model: Any, source: OpenClipSource, wanted: str, prefix: str) -> dict[
     }
     tensors = {name: tensor for name, tensor in source.read().items() if name.startswith(wanted)}
     _check_fit(source, places, tensors)
-    for name in places:
-        tensors[name] = _aligned(tensors[name])
+    check_weights(f"`{source.role}_weights` {source.weights!r}", tensors)
+    tensors = {name: _aligned(tensor) for name, tensor in separate(tensors).items()}
     model.load_state_dict(tensors, strict=False, assign=True)
     model.requires_grad_(False)
     if "positional_embedding" in places:

@@ -38,8 +38,11 @@ def is_torchscript(path: Path) -> bool:
     """
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        parts = {PurePosixPath(name).parts[1:] for name in archive.namelist()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = {PurePosixPath(name).parts[1:] for name in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
     return ("data.pkl",) in parts and ("constants.pkl",) in parts
 
 

@@ -28,6 +28,7 @@ def test_plain_old_and_safe_files(state, tmp_path):
     torch.save(state, tmp_path / "plain.pt")
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     save_file(state, tmp_path / "safe.safetensors")
+    save_file(state, tmp_path / "renamed.pt")
 
     for file in tmp_path.iterdir():
         assert_same(dict(sorted(read_tensors(file).items())), state)
@@ -68,6 +69,45 @@ def test_arrays_of_a_state_dict_become_tensors(state, tmp_path):
     torch.save({"model": arrays}, tmp_path / "arrays.pth")
 
     assert_same(read_tensors(tmp_path / "arrays.pth"), state)
+
+
+def test_arrays_of_other_things_and_damaged_ones(state, tmp_path):
+    arrays = {
+        "names": np.array(["ship", None], dtype=object),
+        "swapped": np.arange(6, dtype=">f4").reshape(2, 3),
+        "by_columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    }
+    torch.save({"model": {**state, **arrays}, "rng": np.random.get_state()}, tmp_path / "a.pth")
+
+    read = read_tensors(tmp_path / "a.pth")
+
+    assert list(read) == [*state, "swapped", "by_columns"]
+    assert read["swapped"].tolist() == read["by_columns"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+    class Damaged:
+        def __reduce__(self):
+            function, arguments, content = np.zeros(3).__reduce__()
+            return function, arguments, (1, (4,), *content[2:])
+
+    torch.save({"a": Damaged()}, tmp_path / "damaged.pth")
+    with pytest.raises(ValueError, match=r"one of its arrays is damaged: cannot reshape"):
+        read_tensors(tmp_path / "damaged.pth")
+
+
+def test_an_array_of_foreign_addresses_is_never_made(tmp_path):
+    """NumPy makes objects of any bytes; whoever looks at one of them crashes, or worse."""
+
+    class Addresses:
+        def __reduce__(self):
+            return np.ndarray, ((4,), "O", bytearray(b"A" * 32))
+
+    class Look:
+        def __reduce__(self):
+            return set, (Addresses(),)
+
+    torch.save({"a": Look()}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+        read_tensors(tmp_path / "evil.pth")
 
 
 def test_a_zip_around_one_checkpoint_is_looked_into(state, tmp_path):
@@ -157,7 +197,9 @@ def test_code_in_a_pickle_never_runs(state, tmp_path, new_format):
         ("noise.pt", bytes(range(256)) * 9, "damaged or no checkpoint"),
         ("page.pt", b"<!DOCTYPE html><html>Not found", "is a web page"),
         ("lfs.pt", b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        ("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
         ("noise.safetensors", b"\xff" * 99, "no readable safetensors"),
+        ("zeros.pt", bytes(20_000), "is a tar archive or damaged"),
     ],
 )
 def test_what_is_no_checkpoint(tmp_path, name, content, said):
@@ -194,6 +236,47 @@ def test_missing_files_folders_and_lists(tmp_path):
         read_tensors(tmp_path)
     with pytest.raises(ValueError, match="no tensors by name"):
         read_tensors(tmp_path / "list.pt")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_zip_files(state, tmp_path, method):
+    torch.save(state, tmp_path / "a.pt")
+    packed = tmp_path / "a.zip"
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.write(tmp_path / "a.pt", "A.PT")
+    assert_same(read_tensors(packed), state)
+    content = bytearray(packed.read_bytes())
+    content[60:160] = bytes(range(100))
+    packed.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"a\.zip' is damaged or no checkpoint \(.*\)\.$"):
+        read_tensors(packed)
+
+
+def test_a_damaged_directory_of_an_archive(state, tmp_path):
+    torch.save(state, tmp_path / "a.pt")
+    content = bytearray((tmp_path / "a.pt").read_bytes())
+    content[content.rfind(b"PK\x01\x02")] = 0
+    (tmp_path / "a.pt").write_bytes(content)
+
+    assert not is_torchscript(tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+        read_tensors(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        pytest.param(lambda: torch.eye(3).to_sparse(), id="sparse"),
+        pytest.param(lambda: torch.empty(3, device="meta"), id="meta"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_tensors_without_plain_values_are_refused(tmp_path, tensor):
+    torch.save({"a": torch.zeros(1), "proj": tensor()}, tmp_path / "a.pt")
+
+    with pytest.raises(ValueError, match="holds proj without plain values"):
+        read_tensors(tmp_path / "a.pt")
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):

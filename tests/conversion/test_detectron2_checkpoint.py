@@ -280,6 +280,19 @@ def test_what_is_no_such_checkpoint_is_refused(tokenizer):
     refused(r"with 2 dimensions, got shape \(32,\)", state | flat)
 
 
+def test_weights_that_are_no_numbers_or_share_memory(tokenizer):
+    name, other = (f"sem_seg_head.predictor.query_{kind}.weight" for kind in ("feat", "embed"))
+    state = fc_clip_checkpoint()
+    state[other] = state[name]
+    decoder = convert_checkpoint(state, tokenizer).model.mask_decoder
+    positions, features = decoder.query_positions.weight, decoder.query_features.weight
+    assert torch.equal(positions, features) and positions.data_ptr() != features.data_ptr()
+
+    state[name] = state[name].clone().fill_(float("inf"))
+    with pytest.raises(ValueError, match=r"`checkpoint` must hold finite .* \(mask_decoder\."):
+        convert_checkpoint(state, tokenizer)
+
+
 def test_surplus_is_kept(tokenizer):
     surplus = {"optimizer.step": torch.zeros(2)}
 

@@ -130,8 +130,20 @@ def test_sizes_of_published_models_come_from_their_configuration(empty_file):
             lambda state: [state.pop(name) for name in list(state) if name.startswith("visual.")],
             "hold none of the tensors of clip, such as visual.class_embedding",
         ),
+        (
+            lambda state: state.update({"visual.proj": torch.ones(32, 32, dtype=torch.int8)}),
+            r"must be floating-point weights .* \(visual.proj int8\)",
+        ),
+        (
+            lambda state: state["visual.proj"].fill_(float("nan")),
+            r"must hold finite numbers, but 1 of its tensors .* \(visual.proj\)",
+        ),
+        (
+            lambda state: state.update({"text.text_projection": torch.zeros(16, 32)}),
+            r"hold a text tower twice, once under 'text\.'",
+        ),
     ],
-    ids=["missing", "surplus", "shape", "resnet", "none"],
+    ids=["missing", "surplus", "shape", "resnet", "none", "type", "nan", "twice"],
 )
 def test_weights_that_do_not_fit_are_told_in_one_sentence(tmp_path, change, said):
     name = write_folder(tmp_path / "clip", vit_config(), make_model(vit_config()))
@@ -143,6 +155,21 @@ def test_weights_that_do_not_fit_are_told_in_one_sentence(tmp_path, change, said
     with pytest.raises(ValueError, match=said) as error:
         convert_context(find_source("context", name))
     assert "\n" not in str(error.value)
+
+
+def test_weights_that_share_memory_are_written_each(tmp_path):
+    name = write_folder(tmp_path / "clip", vit_config(), make_model(vit_config()))
+    file = tmp_path / "clip" / "open_clip_pytorch_model.bin"
+    state = torch.load(file)
+    blocks = "visual.transformer.resblocks"
+    state[f"{blocks}.1.ln_1.bias"] = state[f"{blocks}.0.ln_1.bias"]
+    torch.save(state, file)
+
+    ours = convert_context(find_source("context", name)).state
+
+    layers = "context_trunk.vision_model.encoder.layers"
+    first, second = (ours[f"{layers}.{i}.layer_norm1.bias"] for i in (0, 1))
+    assert torch.equal(first, second) and first.data_ptr() != second.data_ptr()
 
 
 def test_nothing_is_copied_that_need_not_be(tmp_path):
