@@ -13,17 +13,18 @@ from .sources import DATA_FOLDERS, WEIGHT_FOLDERS
 State = Literal["done", "begun", "to do"]
 
 # Fields of a recipe that may change while a run goes on: they change how it is computed, not what.
-_FREE = (
-    ("accumulation",),
-    ("gradient_checkpointing",),
-    ("compile",),
-    ("log_every",),
-    ("checkpoint_every",),
-    ("trackers",),
-    ("data", "dataset"),
-    ("data", "workers"),
-    ("model", "init_from"),
-)
+_FREE = {
+    "accumulation",
+    "gradient_checkpointing",
+    "compile",
+    "cached_contexts",
+    "log_every",
+    "checkpoint_every",
+    "trackers",
+    "data.dataset",
+    "data.workers",
+    "model.init_from",
+}
 
 
 @dataclass(frozen=True)
@@ -190,25 +191,20 @@ class Workspace:
         path = self.output / run.name / "recipe.yaml"
         if not path.is_file():
             return []
-        known = _plain_fields(load_recipe(path).as_dict())
-        wanted = _plain_fields(self.recipe(run).as_dict())
-        for name in sorted({*known, *wanted}):
-            if name not in _FREE and known.get(name) != wanted.get(name):
-                return [
-                    f"{path.parent} holds a run with {'.'.join(name)} {known.get(name)} instead of "
-                    f"{wanted.get(name)}: give another --output, or the same --set as before"
-                ]
+        known, wanted = load_recipe(path), self.recipe(run)
+        for name in sorted(set(wanted.differences(known)) - _FREE):
+            return [
+                f"{path.parent} holds a run with {name} {_value(known, name)} instead of "
+                f"{_value(wanted, name)}: give another --output, or the same --set as before"
+            ]
         return []
 
 
-def _plain_fields(values: dict[str, Any], place: tuple[str, ...] = ()) -> dict[tuple, Any]:
-    fields: dict[tuple, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            fields |= _plain_fields(value, (*place, name))
-        else:
-            fields[(*place, name)] = value
-    return fields
+def _value(recipe: Recipe, name: str) -> Any:
+    value: Any = recipe.as_dict()
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _read(path: Path) -> dict[str, Any]:

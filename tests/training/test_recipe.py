@@ -44,7 +44,12 @@ def test_a_variant_states_only_what_differs(tmp_path):
     recipe = load_recipe(tmp_path / "variant.yaml", ["optimizer.learning_rate=1e-4", "seed=7"])
 
     assert recipe.steps == 293125
-    assert recipe.model.config == {"global_context": "none", "alpha": 0.5, "beta": 0.8}
+    assert recipe.model.config == {
+        "global_context": "none",
+        "alpha": 0.5,
+        "beta": 0.8,
+        "out_of_vocabulary": "general",
+    }
     assert recipe.optimizer.learning_rate == 1e-4 and recipe.seed == 7
     again = tmp_path / "again.yaml"
     again.write_text(yaml.safe_dump(recipe.as_dict()))
