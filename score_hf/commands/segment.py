@@ -1,13 +1,33 @@
-"""`score-hf segment`: pictures and class names in, overlays, COCO json and a table out."""
+"""`score-hf segment`: pictures or scenes and class names in; overlays, COCO json, maps out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .class_tables import print_table, vocabulary_table
+from .scene_options import (
+    Bands,
+    BatchSize,
+    FillHoles,
+    Fresh,
+    Gsd,
+    KeepWork,
+    MaxArea,
+    MergeKind,
+    MinArea,
+    Nodata,
+    Overlap,
+    Overwrite,
+    Simplify,
+    Stretch,
+    TileSide,
+    Work,
+    parse_bands,
+)
+from .segmenting_pictures import RESULTS_FILE
 from .terminal import (
     FAILURE,
     INTERRUPTED,
@@ -18,21 +38,21 @@ from .terminal import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ..inference import NamedClass, Segmenter
-    from ..results import CocoResults
+    from ..inference import Segmenter
+    from ..scenes.vocabulary import SceneClass
 
 FORMATS = ("png", "coco")
-RESULTS_FILE = "results.json"
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2")
+SCENE_FORMATS = ("gpkg", "parquet", "fgb", "geojson", "coco")
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".vrt")
 
 
 def segment(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, folders of pictures, or http(s) addresses.", metavar="IMAGE..."
+            help="Pictures or scenes (GeoTIFF, VRT, ...), folders or patterns of these, http(s) or "
+            "s3 addresses, or @list.txt.",
+            metavar="IMAGE...",
         ),
     ] = None,
     classes: Annotated[
@@ -43,15 +63,25 @@ def segment(
         ),
     ] = None,
     classes_file: Annotated[
-        Path | None, typer.Option(help="The same in a file, where new lines separate classes too.")
+        Path | None,
+        typer.Option(
+            help="The same in a file, where new lines separate classes too; or a .csv or .yaml "
+            "with name, prompts, threshold, min_area_m2, max_area_m2, merge, color."
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
     ] = None,
-    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where to write.")] = Path(
-        "out"
-    ),
+    output_dir: Annotated[
+        Path,
+        typer.Option(
+            "--output-dir",
+            "--output",
+            "-o",
+            help="Folder to write to; for one scene also a file, such as map.gpkg.",
+        ),
+    ] = Path("out"),
     threshold: Annotated[float, typer.Option(help="Lowest score of an instance, 0 to 1.")] = 0.3,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
@@ -60,100 +90,152 @@ def segment(
         str, typer.Option(help="float32, bfloat16-trunks, bfloat16 or float16.")
     ] = "float32",
     format: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What to write, separated by commas. png: an overlay for each picture. "
-            f"coco: {RESULTS_FILE} with the instances of all."
+            help="What to write, separated by commas. png: an overlay for each picture. coco: "
+            f"{RESULTS_FILE} with the instances of all pictures, or a json a scene. gpkg, parquet, "
+            "fgb, geojson: the map of a scene. Without it: png,coco for pictures, gpkg for scenes."
         ),
-    ] = "png,coco",
+    ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Segment the pictures of the package.")
     ] = False,
+    gsd: Gsd = None,
+    bands: Bands = None,
+    stretch: Stretch = "auto",
+    nodata: Nodata = None,
+    tile: TileSide = None,
+    overlap: Overlap = None,
+    batch_size: BatchSize = 1,
+    merge: MergeKind = None,
+    min_area: MinArea = 0.0,
+    max_area: MaxArea = None,
+    fill_holes: FillHoles = 0.0,
+    simplify: Simplify = 0.0,
+    work: Work = None,
+    keep_work: KeepWork = False,
+    fresh: Fresh = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Find the instances of named classes in aerial pictures."""
+    """Find the instances of named classes in aerial pictures and whole scenes."""
     with plain_messages():
         formats = _read_formats(format)
-        pictures = _list_pictures(images or [], sample, output_dir)
-        names = _read_classes(classes, classes_file)
+        sources = _list_sources(images or [], sample, output_dir)
+        names, vocabulary = _read_classes(classes, classes_file)
+        band_numbers = parse_bands(bands)
     quiet_transformers()
-    from .. import __version__
     from ..bundled import DEFAULT_MODEL, bundled_model
     from ..inference import Segmenter
-    from ..processing.predictions import check_fraction
-    from ..results import CocoResults
+    from ..scenes import ReadingOptions, SceneOptions, VectorOptions
+    from .segmenting_pictures import make_writable, segment_pictures
+    from .segmenting_scenes import SceneRequest, segment_scenes
 
     model = DEFAULT_MODEL if model is None else model
     with plain_messages():
-        check_fraction(threshold, "threshold")
+        options = SceneOptions(
+            threshold=threshold,
+            tile_size=tile,
+            overlap=overlap,
+            batch_size=batch_size,
+            reading=ReadingOptions(gsd, band_numbers, stretch, nodata),
+            vectors=VectorOptions(min_area, max_area, fill_holes, simplify),
+        )
         segmenter = Segmenter(model, names, device=device, dtype=dtype)
-        _make_writable(output_dir)
-        info = {"version": __version__, "model": model, "threshold": threshold}
-        results = CocoResults(segmenter.classes, info)
+        scenes = _choose_scenes(sources, segmenter, tile is not None)
+        pictures = [source for source in sources if source not in scenes]
+        request = SceneRequest(
+            options=options,
+            formats=_fitting(formats, SCENE_FORMATS, "scenes") if scenes else (),
+            output=output_dir,
+            merge=merge,
+            work=work,
+            keep_work=keep_work,
+            fresh=fresh,
+            overwrite=overwrite,
+        )
+        if scenes:
+            request.check(scenes, len(pictures))
+        if pictures:
+            picture_formats = _fitting(formats, FORMATS, "pictures")
+            make_writable(output_dir)
     if images and segmenter.model.name_or_path == str(bundled_model()):
         complain(
             f"note: {DEFAULT_MODEL} is a demonstration, trained on drawn scenes only; it is not "
             "fit for real imagery."
         )
-    _print(_vocabulary_table(segmenter.classes))
+    print_table(vocabulary_table(segmenter.classes))
+    problems: list[tuple[str, int]] = []
     with plain_messages(FAILURE):
-        interrupted, unwritten = _segment_all(
-            segmenter, pictures, threshold, formats, output_dir, results
-        )
-
-    _print(_results_table(segmenter.classes, results))
-    found = results.contents["images"], results.contents["annotations"], results.contents["failed"]
-    read, instances, failed = (len(entries) for entries in found)
-    typer.echo(
-        f"{instances} instances in {read} of {len(pictures)} images, written to {output_dir}"
-    )
-    if interrupted:
-        fail(f"stopped by the user; {read} of {len(pictures)} images are done.", INTERRUPTED)
-    if failed:
-        fail(f"{failed} of {len(pictures)} images could not be read.", FAILURE)
-    if unwritten:
-        fail(f"{unwritten} of the files could not be written to {str(output_dir)!r}.", FAILURE)
+        if pictures:
+            problems += segment_pictures(
+                segmenter, pictures, model, threshold, picture_formats, output_dir
+            )
+        if scenes and all(code != INTERRUPTED for _, code in problems):
+            problems += segment_scenes(segmenter, vocabulary, scenes, request)
+    for message, _ in problems[:-1]:
+        complain(message)
+    if problems:
+        fail(*problems[-1])
 
 
-def _read_formats(text: str) -> list[str]:
+def _choose_scenes(sources: Sequence[str], segmenter: "Segmenter", all_of_them: bool) -> set[str]:
+    from ..scenes.routing import is_scene
+
+    limit = segmenter.processor.image_processor.size_limit()
+    try:
+        return {source for source in sources if all_of_them or is_scene(source, limit)}
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read_formats(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
     formats = [name.strip().lower() for name in text.split(",") if name.strip()]
-    unknown = [name for name in formats if name not in FORMATS]
+    known = tuple(dict.fromkeys((*FORMATS, *SCENE_FORMATS)))
+    unknown = [name for name in formats if name not in known]
     if unknown or not formats:
-        raise ValueError(f"`--format` must be of {', '.join(FORMATS)}, got {text!r}.")
+        raise ValueError(f"`--format` must be of {', '.join(known)}, got {text!r}.")
     return formats
 
 
-def _read_classes(classes: str | None, classes_file: Path | None) -> list[str] | None:
+def _fitting(formats: list[str] | None, known: Sequence[str], kind: str) -> list[str]:
+    """The formats wanted that pictures, or scenes, can have; without wishes the usual ones."""
+    if formats is None:
+        return list(FORMATS if known is FORMATS else SCENE_FORMATS[:1])
+    fitting = [name for name in formats if name in known]
+    if not fitting:
+        raise ValueError(
+            f"`--format` must have one of {', '.join(known)} for {kind}, got {','.join(formats)!r}."
+        )
+    return fitting
+
+
+def _read_classes(
+    classes: str | None, classes_file: Path | None
+) -> "tuple[list[str] | None, list[SceneClass] | None]":
+    """Class names, and what a file says of them beside."""
     if classes is not None and classes_file is not None:
         raise ValueError("Give `--classes` or `--classes-file`, got both.")
-    if classes is None and classes_file is None:
-        return None
-    from ..processing.prompts import parse_class_names
-
     if classes is not None:
-        return parse_class_names(classes, "--classes")
-    assert classes_file is not None
-    try:
-        # Some editors of Windows begin a file with a mark that is no part of the first name.
-        text = classes_file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"`--classes-file` must be in UTF-8, but {str(classes_file)!r} is not ({error.reason} "
-            f"at byte {error.start}); save it with that encoding."
-        ) from error
-    except OSError as error:
-        raise ValueError(
-            f"`--classes-file` must be a text file, but {str(classes_file)!r} cannot be read "
-            f"({error.strerror})."
-        ) from error
-    return parse_class_names(text, "--classes-file")
+        from ..processing.prompts import parse_class_names
+
+        return parse_class_names(classes, "--classes"), None
+    if classes_file is None:
+        return None, None
+    from ..scenes.vocabulary import names_of, read_vocabulary
+
+    vocabulary = read_vocabulary(classes_file)
+    return names_of(vocabulary), vocabulary
 
 
-def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> list[str]:
+def _list_sources(images: Sequence[str], sample: bool, output_dir: Path) -> list[str]:
     """Lists pictures, those of folders by name; what is no picture is told when it is opened."""
     from ..bundled import sample_pictures
+    from ..scenes.routing import expand
 
     pictures = [str(path) for path in sample_pictures()] if sample else []
-    for image in images:
+    for image in expand(images):
         if not image:
             raise ValueError("`IMAGE` must be a picture, a folder or an address, but got ''.")
         if not os.path.isdir(image):
@@ -178,120 +260,3 @@ def _list_pictures(images: Sequence[str], sample: bool, output_dir: Path) -> lis
         )
     # A picture and its folder may both be named.
     return list(dict.fromkeys(pictures))
-
-
-def _make_writable(folder: Path) -> None:
-    """Makes the folder of the results, and tries it before anything is computed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"`--output-dir` must be a folder that can be written to, but {str(folder)!r} cannot "
-            f"({error.strerror})."
-        ) from error
-
-
-def _segment_all(
-    segmenter: "Segmenter",
-    pictures: list[str],
-    threshold: float,
-    formats: list[str],
-    output_dir: Path,
-    results: "CocoResults",
-) -> tuple[bool, int]:
-    """Segments and writes what is done in any case.
-
-    Returns:
-        Whether the user stopped it, and how many files could not be written.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from ..results import draw_result, overlay_name
-
-    # Overlays must not replace pictures that lie in the same folder.
-    here = os.path.realpath(output_dir)
-    paths = [Path(picture) for picture in pictures]
-    taken = {path.name.lower() for path in paths if os.path.realpath(path.parent) == here}
-    interrupted, unwritten = False, 0
-    columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=len(pictures))
-            for result in segmenter.segment(pictures, threshold, return_rle=True):
-                results.add(result)
-                if result.error is not None:
-                    complain(result.error)
-                elif "png" in formats:
-                    overlay = draw_result(result, segmenter.classes)
-                    path = output_dir / overlay_name(result.name, taken)
-                    unwritten += not _is_written(path, overlay.save)
-                bar.advance(task)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        if "coco" in formats:
-            unwritten += not _is_written(output_dir / RESULTS_FILE, results.write)
-    return interrupted, unwritten
-
-
-def _is_written(path: Path, write: Callable[[Path], None]) -> bool:
-    """Writes a file; what keeps it from that is told and stops nothing else."""
-    try:
-        write(path)
-    except OSError as error:
-        complain(f"{str(path)!r} cannot be written ({error.strerror or error}).")
-        return False
-    return True
-
-
-def _vocabulary_table(classes: "Sequence[NamedClass]") -> "Table":
-    table = _table("Class", "Also called", "Trained on")
-    for entry in classes:
-        trained = {True: "yes", False: "no", None: "not known"}[entry.seen]
-        _add_row(table, entry.name, ", ".join(entry.synonyms[1:]), trained)
-    return table
-
-
-def _results_table(classes: "Sequence[NamedClass]", results: "CocoResults") -> "Table":
-    table = _table("Class", "Instances", "Images", "Best score")
-    for number, entry in enumerate(classes, start=1):
-        found = [one for one in results.contents["annotations"] if one["category_id"] == number]
-        images = {one["image_id"] for one in found}
-        best = f"{max(one['score'] for one in found):.2f}" if found else ""
-        _add_row(table, entry.name, str(len(found)), str(len(images)), best)
-    return table
-
-
-def _table(first: str, *others: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(first, box=SIMPLE_HEAD)
-    for name in others:
-        table.add_column(name, justify="left" if name == "Also called" else "right")
-    return table
-
-
-def _add_row(table: "Table", *cells: str) -> None:
-    from rich.text import Text
-
-    from ..processing.prompts import shortened
-
-    # Not as plain strings: what stands in square brackets would be taken for markup.
-    table.add_row(*(Text(shortened(cell, 200)) for cell in cells))
-
-
-def _print(table: "Table") -> None:
-    from rich.console import Console
-
-    Console().print(table)

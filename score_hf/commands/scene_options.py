@@ -1,0 +1,126 @@
+"""Options for whole scenes, shared by the commands that read or merge them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PANEL = "Whole scenes (georeferenced, or too large to be seen at once)"
+
+Gsd = Annotated[
+    float | None,
+    typer.Option(
+        help="Ground size in metres of the pixels that the model sees. Without it: that of the "
+        "scene.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        help="Which bands are red, green and blue, from 1: 4,3,2. Without it: as the file says, "
+        "else the first three.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Stretch = Annotated[
+    str,
+    typer.Option(
+        help="Values to colours, one stretch a scene: auto (8 bits as they are, all else by "
+        "percentiles), none, 2%,98% or 0,3000.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Nodata = Annotated[
+    float | None,
+    typer.Option(
+        help="Value of pixels without data, beside what the file says.", rich_help_panel=_PANEL
+    ),
+]
+TileSide = Annotated[
+    int | None,
+    typer.Option(
+        "--tile",
+        help="Side of a tile in pixels; plain pictures then go through tiles too. Without it: "
+        "what the model is given without resizing.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(
+        help="Pixels that tiles share. Without it: 160, or a quarter of a small tile.",
+        rich_help_panel=_PANEL,
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option(help="How many tiles are computed together.", rich_help_panel=_PANEL)
+]
+MergeKind = Annotated[
+    str | None,
+    typer.Option(
+        "--merge",
+        help="How what tiles show of one object is joined: things (a tile shows it once), stuff "
+        "(roads, water: a tile may show several pieces of it) or none. Without it: by the name of "
+        "the class.",
+        rich_help_panel=_PANEL,
+    ),
+]
+MinArea = Annotated[
+    float, typer.Option(help="Smallest object in square metres.", rich_help_panel=_PANEL)
+]
+MaxArea = Annotated[
+    float | None, typer.Option(help="Largest object in square metres.", rich_help_panel=_PANEL)
+]
+FillHoles = Annotated[
+    float, typer.Option(help="Largest hole to fill in square metres.", rich_help_panel=_PANEL)
+]
+Simplify = Annotated[
+    float,
+    typer.Option(
+        help="Leave out corners of outlines that lie within so many metres.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Work = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder where tiles are kept until the map is written: a run that was stopped goes "
+        "on where it was. Without it: beside the output.",
+        rich_help_panel=_PANEL,
+    ),
+]
+KeepWork = Annotated[
+    bool,
+    typer.Option(
+        "--keep-work", help="Keep the tiles, for `score-hf stitch`.", rich_help_panel=_PANEL
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Throw away what a stopped run left.", rich_help_panel=_PANEL),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", "-f", help="Replace maps that are there.", rich_help_panel=_PANEL),
+]
+
+
+def parse_bands(text: str | None) -> tuple[int, ...] | None:
+    """Reads band numbers.
+
+    Args:
+        text: Such as "4,3,2".
+
+    Returns:
+        The numbers.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"`--bands` must be three numbers such as 4,3,2, got {text!r}.") from error
