@@ -41,6 +41,12 @@ CSS = """
     display: inline-block; height: 0.7em; margin-right: 0.4em; background: #0072b2;
     border: 1px solid var(--body-text-color); min-width: 2px;
 }
+@media (max-width: 600px) {
+    .bar, .explanation .weight { display: none; }
+    .explanation table { font-size: 0.72rem; }
+    .explanation th, .explanation td { padding-right: 0.3rem; }
+    .explanation th { white-space: normal; }
+}
 """
 
 

@@ -94,7 +94,7 @@ def explain(result: StoredResult, ensemble: Ensemble, found: FoundObject, captio
         f"mean mask probability {quality:.3f}. Probability of no object: {void:.3f}.</p>"
         '<div class="scroll"><table><thead><tr><th scope="col">Class</th>'
         '<th scope="col">In vocabulary</th><th scope="col">Out of vocabulary</th>'
-        '<th scope="col">Ensemble</th><th scope="col">Weight</th></tr></thead>'
+        '<th scope="col">Ensemble</th><th scope="col" class="weight">Weight</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
         "<p><small>In vocabulary: the trained network; out of vocabulary: the frozen CLIP; both "
         "among the classes only. Ensemble: their geometric mean, in which the second counts by "

@@ -119,7 +119,7 @@ class Handlers:
         except ValueError as error:
             return f'<p class="notice">{escape(str(error))}</p>'
 
-    def segment(
+    def segment_and_show(
         self,
         upload: str | None,
         text: str,
@@ -270,7 +270,7 @@ class Handlers:
             drawn.save(path)
             return str(path)
 
-    def answer(
+    def segment(
         self,
         image: str | None,
         classes: str,
@@ -282,19 +282,15 @@ class Handlers:
         """Finds the instances of named classes in an aerial picture.
 
         Args:
-            image: The picture.
-            classes: What to look for: commas, semicolons or new lines separate classes, | separates
-                synonyms of one class, such as "ship, storage tank | oil tank".
+            image: The picture, seen from above.
+            classes: Names, separated by commas; | separates synonyms: "ship, oil tank | tank".
             threshold: Lowest score of an instance, 0 to 1.
-            alpha: Weight of the out-of-vocabulary scores for classes that the model was trained
-                on, 0 to 1; without it the model's own.
-            beta: The same for other classes.
-            max_instances: How many instances there can be; without it the model's own limit.
+            alpha: Weight of out-of-vocabulary scores for classes seen in training, 0 to 1.
+            beta: The same for classes not seen in training.
+            max_instances: How many instances there can be.
 
         Returns:
-            image (width and height in pixels), classes (name, synonyms, seen) and instances by
-            falling score (name, label, score, seen, box as x1, y1, x2, y2, area, segmentation as
-            COCO run lengths).
+            image (width, height), classes (name, synonyms, seen) and instances by falling score.
         """
         with plain_errors(html=False):
             own = self.engine.about

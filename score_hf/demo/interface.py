@@ -254,7 +254,7 @@ def _connect(
 
     def run(event: Callable[..., Any], **options: Any) -> Any:
         return event(
-            filling(handlers.segment),
+            filling(handlers.segment_and_show),
             [asked["upload"], asked["names"], *look[:2], *mixing],
             [parts["visit"], parts["shown"], asked["cancel"], *result],
             api_visibility="private",
@@ -345,7 +345,7 @@ def _connect_api(handlers: Handlers) -> None:
         gr.Number(own.max_detections, label="max_instances", precision=0, visible=False),
     ]
     gr.Button(visible=False).click(
-        handlers.answer,
+        handlers.segment,
         inputs,
         gr.JSON(visible=False, label="instances"),
         api_name="segment",

@@ -1,5 +1,6 @@
 """Starts the demo: on this machine, or as a Space."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def launch_demo(
         max_file_size=f"{engine.limits.file_megabytes}mb",
         run_history=False,
         footer_links=["api", "settings"],
+        mcp_server=find_spec("mcp") is not None,
         **options,
     )
     return page, address

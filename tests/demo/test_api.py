@@ -1,5 +1,7 @@
 """The running demo as scripts meet it."""
 
+import ast
+import asyncio
 import base64
 import json
 import time
@@ -10,6 +12,8 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 
 from score_hf.demo.handlers import Handlers
@@ -45,9 +49,9 @@ def test_the_endpoint_is_the_only_one_and_typed(client):
 
 
 def test_it_answers_what_the_handler_answers(client, engine):
-    assert ask(client) == json.loads(json.dumps(Handlers(engine).answer(str(SCENE), NAMES)))
+    assert ask(client) == json.loads(json.dumps(Handlers(engine).segment(str(SCENE), NAMES)))
     assert ask(client, threshold=0.8, alpha=1.0, beta=1.0, max_instances=7) == json.loads(
-        json.dumps(Handlers(engine).answer(str(SCENE), NAMES, 0.8, 1.0, 1.0, 7))
+        json.dumps(Handlers(engine).segment(str(SCENE), NAMES, 0.8, 1.0, 1.0, 7))
     )
 
 
@@ -129,6 +133,28 @@ def test_clients_at_once_get_what_each_would_get_alone(address):
         together = [job.result() for job in jobs]
     assert together == alone * 2
     assert len({json.dumps(one) for one in alone}) == len(vocabularies)
+
+
+def test_an_mcp_client_finds_and_calls_it(address, client):
+    encoded = base64.b64encode(SCENE.read_bytes()).decode()
+    arguments = {"image": f"data:image/png;base64,{encoded}", "classes": NAMES, "threshold": 0.3}
+
+    async def call() -> tuple[list, object]:
+        url = f"{address}gradio_api/mcp/"
+        async with (
+            streamablehttp_client(url) as (read, write, _),
+            ClientSession(read, write) as mcp,
+        ):
+            await mcp.initialize()
+            tools = (await mcp.list_tools()).tools
+            return tools, await mcp.call_tool(tools[0].name, arguments)
+
+    (tool,), result = asyncio.run(call())
+    assert tool.name == "segment" and "aerial picture" in tool.description
+    described = {name: one["description"] for name, one in tool.inputSchema["properties"].items()}
+    assert described["beta"] == "The same for classes not seen in training."
+    assert tool.inputSchema["required"] == ["image", "classes"]
+    assert ast.literal_eval(result.content[0].text) == ask(client)
 
 
 def test_uploads_are_deleted(tiny_model, tmp_path, monkeypatch):

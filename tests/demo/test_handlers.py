@@ -32,7 +32,7 @@ def visit(engine, result, objects) -> Visit:
 
 
 def segment(handlers: Handlers, upload=str(SCENE), names=NAMES, view=INSTANCES, threshold=0.3):
-    return list(handlers.segment(upload, names, view, threshold, 0.2, 0.8, "general", 100))
+    return list(handlers.segment_and_show(upload, names, view, threshold, 0.2, 0.8, "general", 100))
 
 
 def clicked(index, row=None) -> gr.SelectData:
@@ -57,7 +57,7 @@ def test_segmenting_tells_its_steps_and_ends_with_a_result(handlers, objects):
 
 def test_between_its_steps_it_can_be_cancelled(handlers, engine, monkeypatch):
     monkeypatch.setattr(engine, "segment", lambda *_: pytest.fail("it went on"))
-    steps = handlers.segment(str(SCENE), NAMES, INSTANCES, 0.3, 0.2, 0.8, "general", 100)
+    steps = handlers.segment_and_show(str(SCENE), NAMES, INSTANCES, 0.3, 0.2, 0.8, "general", 100)
     next(steps), next(steps)
     steps.close()
 
@@ -150,11 +150,11 @@ def test_downloads_are_files_where_the_server_keeps_them(handlers, visit, upload
 
 
 def test_the_api_answers_with_the_models_own_ensemble(handlers, objects):
-    answer = handlers.answer(str(SCENE), NAMES)
+    answer = handlers.segment(str(SCENE), NAMES)
     kept = [one for one in objects if one.score >= 0.3]
     assert [one["score"] for one in answer["instances"]] == [round(one.score, 6) for one in kept]
-    assert len(handlers.answer(str(SCENE), NAMES, max_instances=3)["instances"]) <= 3
-    assert handlers.answer(str(SCENE), NAMES, 0.3, 1.0, 1.0) != answer
+    assert len(handlers.segment(str(SCENE), NAMES, max_instances=3)["instances"]) <= 3
+    assert handlers.segment(str(SCENE), NAMES, 0.3, 1.0, 1.0) != answer
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_api_answers_with_the_models_own_ensemble(handlers, objects):
 )
 def test_the_api_tells_what_is_wrong(handlers, options, message):
     with pytest.raises(gr.Error) as caught:
-        handlers.answer(str(SCENE), NAMES, **options)
+        handlers.segment(str(SCENE), NAMES, **options)
     assert message in caught.value.message
 
 
