@@ -1,7 +1,5 @@
 """Finds an OpenCLIP model and its weights: by name and tag, on the Hub, or in a local file."""
 
-import copy
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from torch import Tensor
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from .checkpoint_files import read_tensors
+from .open_clip_config_file import read_open_clip_config
 from .torchscript_archive import is_torchscript
 
 Activation = Literal["gelu", "quick_gelu"]
@@ -163,8 +162,7 @@ def _find_config(role: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 "the models."
             )
         return known, {}
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return copy.deepcopy(content.get("model_cfg", content)), content.get("preprocess_cfg", {})
+    return read_open_clip_config(role, file)
 
 
 def _alike(name: str) -> str:
