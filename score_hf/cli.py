@@ -8,9 +8,11 @@ from . import __version__
 from .commands.convert import convert
 from .commands.demo import demo
 from .commands.evaluate import evaluate
+from .commands.info import info
 from .commands.prepare import prepare
 from .commands.push import push
 from .commands.segment import segment
+from .commands.stitch import stitch
 from .commands.table import table
 from .commands.terminal import print_any_text
 
@@ -41,6 +43,8 @@ def main(
 
 
 app.command()(segment)
+app.command()(info)
+app.command()(stitch)
 app.command()(convert)
 app.command()(demo)
 app.command()(evaluate)

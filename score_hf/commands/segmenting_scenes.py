@@ -66,8 +66,17 @@ class SceneRequest:
                 f"`--output-dir` must be a folder for {len(scenes) + pictures} inputs, got the "
                 f"file {str(self.output)!r}."
             )
-        if self.merge is not None and self.merge not in MERGE_KINDS:
-            raise ValueError(f"`--merge` must be things, stuff or none, got {self.merge!r}.")
+        check_merge(self.merge)
+
+
+def check_merge(merge: str | None) -> None:
+    """Checks how pieces are to be merged.
+
+    Raises:
+        ValueError: If it is not known.
+    """
+    if merge is not None and merge not in MERGE_KINDS:
+        raise ValueError(f"`--merge` must be things, stuff or none, got {merge!r}.")
 
 
 def scene_outputs(request: SceneRequest, scenes: Collection[str]) -> dict[str, dict[str, Path]]:

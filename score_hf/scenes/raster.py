@@ -110,7 +110,7 @@ class Scene(AbstractContextManager["Scene"]):
             warnings.simplefilter("ignore", self._rasterio.errors.NotGeoreferencedWarning)
             try:
                 return self._opened.enter_context(self._rasterio.open(path))
-            except self._rasterio.errors.RasterioError as error:
+            except (self._rasterio.errors.RasterioError, UnicodeError) as error:
                 raise ValueError(
                     f"`scene` must be a raster that GDAL reads, but {path!r} cannot be opened "
                     f"({error})."

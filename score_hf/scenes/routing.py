@@ -88,7 +88,8 @@ def is_scene(source: str, limit: SizeLimit) -> bool:
                 if dataset.crs is not None or dataset.gcps[0]:
                     return True
                 return size is None and _is_too_large(dataset.height, dataset.width, limit)
-        except rasterio.errors.RasterioError:
+        # Names that are no text are among what Pillow opens and GDAL does not.
+        except (rasterio.errors.RasterioError, UnicodeError):
             return False
 
 

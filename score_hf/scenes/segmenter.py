@@ -308,7 +308,11 @@ class SceneSegmenter:
 
 
 def restitch(
-    shards: WorkFolder, plan: ScenePlan, outputs: dict[str, Path], options: SceneOptions
+    shards: WorkFolder,
+    plan: ScenePlan,
+    outputs: dict[str, Path],
+    options: SceneOptions,
+    partial: bool = False,
 ) -> SceneResult:
     """Merges the tiles of a work folder, without the network, and writes files.
 
@@ -317,18 +321,36 @@ def restitch(
         plan: Of the scene; its classes may have other thresholds, limits and ways of merging.
         outputs: Path by format.
         options: Threshold and outlines.
+        partial: Whether tiles that are missing or damaged are passed over.
 
     Returns:
-        What was found and written.
+        What was found and written; the tiles that were passed over are `failed`.
 
     Raises:
-        OSError: If a tile is missing, or a file cannot be written.
-        ValueError: If a tile is damaged, or the threshold is lower than what was kept.
+        OSError: If a file cannot be written.
+        ValueError: If a tile is missing or damaged, or the threshold is lower than what was kept.
     """
-    features = make_features(plan, shards.read, options.threshold, options.vectors)
+    grid = plan.tiles
+    missing: list[FailedTile] = []
+
+    def read_tile(row: int, column: int) -> list[Piece]:
+        try:
+            return shards.read(row, column)
+        except (OSError, ValueError) as error:
+            reason = "it is not done" if isinstance(error, FileNotFoundError) else str(error)
+            if not partial:
+                raise ValueError(
+                    f"{str(shards.path)!r} lacks the tile in row {row}, column {column} "
+                    f"({reason}): run the same `score-hf segment` again, or stitch with "
+                    "`--partial`."
+                ) from error
+            missing.append(FailedTile(row, column, grid.window(row, column), reason))
+            return []
+
+    features = make_features(plan, read_tile, options.threshold, options.vectors)
     info = {"threshold": options.threshold, "crs": plan.crs, **plan.origin["predictor"]}
     totals = write_features(plan, features, outputs, info)
-    return SceneResult(plan, totals, outputs, [], shards.path)
+    return SceneResult(plan, totals, outputs, missing, shards.path)
 
 
 def outputs_by_format(
