@@ -57,7 +57,7 @@ def test_what_is_no_configuration(tmp_path, content):
 def test_impossible_sizes(tmp_path, part, field, value, said):
     file = tmp_path / "open_clip_config.json"
     file.write_text(json.dumps({**MODEL, part: {**MODEL[part], field: value}}))
-    with pytest.raises(ValueError, match=rf"^`general`: {said}"):
+    with pytest.raises(ValueError, match=rf"^`general`: .*{said}"):
         read_open_clip_config("general", file)
 
 
