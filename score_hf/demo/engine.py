@@ -1,6 +1,5 @@
 """The demo's model: pictures and vocabularies of many visitors in, stored results out."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from threading import Lock
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..bundled import DEFAULT_MODEL, bundled_model
+from ..bundled import DEFAULT_MODEL
+from ..drawn_scenes import DRAWN_VOCABULARY
 from ..inference import NamedClass
 from ..loading import load_model
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
@@ -31,7 +31,7 @@ class About:
 
     Args:
         name: Folder, bundled name or hub id.
-        is_demonstration: Whether it is the bundled model, which knows drawn scenes only.
+        is_demonstration: Whether it was trained on drawn scenes only.
         training_classes: What it was trained on; None if it does not say.
         ensemble: How it mixes scores by itself.
         trunks: Which trunks can score out of the vocabulary.
@@ -197,6 +197,7 @@ class DemoEngine:
 def _about(model: ScoreForInstanceSegmentation, processor: ScoreProcessor, name: str) -> About:
     config: Any = model.config
     trunk = config.out_of_vocabulary
+    drawn = [", ".join(names) for names in DRAWN_VOCABULARY.values()]
     stored = None
     if not config.text_tower:
         seen: Any = model.stored_seen_classes
@@ -208,8 +209,7 @@ def _about(model: ScoreForInstanceSegmentation, processor: ScoreProcessor, name:
     has_both = trunk == "context" and stored is None
     return About(
         name=name,
-        is_demonstration=os.path.realpath(model.name_or_path or "-")
-        == os.path.realpath(bundled_model(DEFAULT_MODEL)),
+        is_demonstration=processor.seen_classes == drawn,
         training_classes=processor.seen_classes,
         ensemble=Ensemble(config.alpha, config.beta, trunk),
         trunks=("context", "general") if has_both else (trunk,),

@@ -45,6 +45,8 @@ from .views import (
 
 _LOGGER = logging.getLogger(__name__)
 _JPEG_QUALITY = 92
+# Before the first, and when it was deleted: after an hour, or to make room for others.
+_NO_RESULT = "There is no result here: segment a picture first."
 
 # Values of components by their names; what is not there stays as it is.
 Shown = dict[str, Any]
@@ -163,7 +165,7 @@ class Handlers:
     ) -> Shown:
         """Mixes the stored scores anew."""
         if visit is None:
-            return {}
+            return {"status": _NO_RESULT}
         with plain_errors():
             visit = self._visit(visit.result, Ensemble(alpha, beta, trunk), max_detections)
             return {"visit": visit, **self.redraw(visit, view, threshold, shown)}
@@ -171,15 +173,16 @@ class Handlers:
     def redraw(self, visit: Visit | None, view: str, threshold: float, shown: list[int]) -> Shown:
         """Shows the stored result in another way."""
         if visit is None:
-            return {}
+            return {"status": _NO_RESULT}
         with plain_errors():
             result, wish = visit.result, visit.wish(view, threshold, shown)
             parts = make_parts(result, visit.objects, wish, self.engine.image_processor)
             objects = filter_objects(visit.objects, threshold, wish.shown)
             overlay = save_picture(draw_parts(result, parts), "overlay")
+            sentence = tell(result, visit.objects, parts, wish)
             return {
-                "status": tell(result, visit.objects, parts, wish),
-                "overlay": overlay,
+                "status": sentence,
+                "overlay": gr.update(value=overlay, alt_text=f"The picture with {sentence}"),
                 "compare": (save_picture(display_picture(result), "picture"), overlay),
                 "legend": legend(parts, result.classes, view),
                 "table": object_rows(objects, result.classes),
@@ -318,7 +321,7 @@ class Handlers:
         self, visit: Visit | None, threshold: float, shown: list[int]
     ) -> tuple[list[FoundObject], StoredResult]:
         if visit is None:
-            raise ValueError("There is no result yet: segment a picture first.")
+            raise ValueError(_NO_RESULT)
         return filter_objects(visit.objects, threshold, shown), visit.result
 
 

@@ -36,6 +36,7 @@ def launch_demo(
         theme=make_theme(),
         css=CSS,
         max_file_size=f"{engine.limits.file_megabytes}mb",
+        state_session_capacity=engine.limits.kept_results,
         run_history=False,
         footer_links=["api", "settings"],
         mcp_server=find_spec("mcp") is not None,

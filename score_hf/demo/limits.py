@@ -23,6 +23,7 @@ class Limits:
         names: Most names of a vocabulary, synonyms counted.
         name_length: Most letters of a name.
         waiting: How many visitors can wait at a time.
+        kept_results: Of how many visitors a result is kept; each takes up to 50 MB.
         kept_seconds: How long uploads and results are kept.
     """
 
@@ -33,6 +34,7 @@ class Limits:
     names: int = 300
     name_length: int = 80
     waiting: int = 30
+    kept_results: int = 60
     kept_seconds: int = 3600
 
 

@@ -1,6 +1,8 @@
 """The page as a visitor meets it, in Debian's Chromium."""
 
+import gc
 import re
+import time
 from pathlib import Path
 from threading import Event
 
@@ -12,7 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from tests.demo.conftest import SCENE
+from score_hf.demo.engine import DemoEngine
+from score_hf.demo.handlers import Visit
+from score_hf.demo.launching import launch_demo
+from score_hf.demo.limits import Limits
+from tests.demo.conftest import EXAMPLES, SCENE
+from tests.tiny import tiny_processor
 
 WAIT = 60_000
 
@@ -257,6 +264,33 @@ def test_a_run_can_be_cancelled(visit, engine, monkeypatch):
     monkeypatch.undo()
     visitor.segment()
     visitor.expect_result()
+
+
+def test_a_result_is_deleted_after_its_time(browser, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    engine = DemoEngine(tiny_model, tiny_processor(), limits=Limits(kept_seconds=15))
+    page, url = launch_demo(engine, EXAMPLES, prevent_thread_lock=True, quiet=True, ssr_mode=False)
+
+    def kept() -> int:
+        gc.collect()
+        visits = [one for one in gc.get_objects() if isinstance(one, Visit)]
+        return sum(one.result.name == "usgs_marina.png" for one in visits)
+
+    try:
+        visitor = Visitor(browser, url)
+        visitor.page.get_by_role("button", name="Marina with three rows of boats").click()
+        visitor.expect_result()
+        assert kept() == 1
+        deadline = time.monotonic() + 60
+        while kept() and time.monotonic() < deadline:
+            time.sleep(1)
+        assert kept() == 0
+        visitor.page.get_by_label("number input for Lowest score").fill("0.9")
+        visitor.page.keyboard.press("Tab")
+        expect(visitor.status).to_contain_text("There is no result here", timeout=WAIT)
+        visitor.context.close()
+    finally:
+        page.close()
 
 
 def test_it_works_by_keyboard_alone(visit):

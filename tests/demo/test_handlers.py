@@ -51,8 +51,9 @@ def test_segmenting_tells_its_steps_and_ends_with_a_result(handlers, objects):
     assert last["shown"]["value"] == LABELS
     assert last["shown"]["choices"][5] == ("zebra", 5)
     assert len(last["table"]) == len(last["chosen"]["choices"])
-    assert Image.open(last["overlay"]).size == (400, 320)
-    assert last["compare"][1] == last["overlay"]
+    assert Image.open(last["overlay"]["value"]).size == (400, 320)
+    assert last["overlay"]["alt_text"] == f"The picture with {last['status']}"
+    assert last["compare"][1] == last["overlay"]["value"]
 
 
 def test_between_its_steps_it_can_be_cancelled(handlers, engine, monkeypatch):
@@ -97,7 +98,7 @@ def test_filters_make_no_new_pass(handlers, engine, visit, monkeypatch):
         planes = handlers.redraw(visit, view, 0.1, [0])
         assert len(every["table"]) > len(fewer["table"]) > 0
         assert {row[1] for row in planes["table"]} == {"plane"}
-        pictures = {Path(one["overlay"]).read_bytes() for one in (every, fewer, planes)}
+        pictures = {Path(one["overlay"]["value"]).read_bytes() for one in (every, fewer, planes)}
         assert len(pictures) == 3
     mixed = handlers.mix(visit, INSTANCES, 0.1, LABELS, 1.0, 1.0, "general", 100)
     assert mixed["visit"].ensemble.alpha == 1.0
@@ -106,11 +107,12 @@ def test_filters_make_no_new_pass(handlers, engine, visit, monkeypatch):
 
 
 def test_without_a_result_nothing_happens(handlers):
-    assert handlers.redraw(None, INSTANCES, 0.3, []) == {}
-    assert handlers.mix(None, INSTANCES, 0.3, [], 0, 0, "general", 100) == {}
+    told = {"status": "There is no result here: segment a picture first."}
+    assert handlers.redraw(None, INSTANCES, 0.3, []) == told
+    assert handlers.mix(None, INSTANCES, 0.3, [], 0, 0, "general", 100) == told
     assert handlers.click(None, 0.3, [], clicked([1, 1])) == {}
     assert handlers.explain(None, None, INSTANCES, 0.3, []) == {}
-    with pytest.raises(gr.Error, match="There is no result yet"):
+    with pytest.raises(gr.Error, match="There is no result here"):
         handlers.write_coco(None, 0.3, [])
 
 
