@@ -1,0 +1,184 @@
+"""What stands on the page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from ..inference import DEFAULT_THRESHOLD
+from .engine import DemoEngine
+from .examples import Example
+from .found import LOWEST_THRESHOLD
+from .gallery import ON_LOAD, gallery
+from .presets import list_presets
+from .tables import HEADERS, vocabulary_chips
+from .texts import CLASSES_HELP
+from .views import INSTANCES, VIEWS
+
+
+def lay_out_question(engine: DemoEngine, examples: Sequence[Example]) -> dict[str, Any]:
+    """Lays out the left side: what a visitor gives.
+
+    Args:
+        engine: Tells of the model.
+        examples: Pictures to start from.
+
+    Returns:
+        The components by name.
+    """
+    about = engine.about
+    asked: dict[str, Any] = {}
+    asked["upload"] = picture_field(
+        label="Aerial picture",
+        sources=["upload", "clipboard"],
+        height=300,
+        buttons=["fullscreen"],
+        elem_id="upload",
+        alt_text="The picture to be segmented",
+    )
+    presets = list_presets(about.training_classes)
+    fixed = about.stored_classes is not None
+    start = next(iter(presets.values())) if not examples else examples[0].classes
+    asked["preset"] = gr.Dropdown(
+        list(presets),
+        value=None,
+        label="Start from a vocabulary",
+        visible=not fixed,
+        elem_id="preset",
+    )
+    asked["names"] = gr.Textbox(
+        "" if fixed else start,
+        label="Classes to look for",
+        info=CLASSES_HELP,
+        lines=3,
+        max_lines=8,
+        visible=not fixed,
+        elem_id="names",
+    )
+    asked["vocabulary"] = gr.HTML(
+        vocabulary_chips(engine.read_vocabulary(start)), elem_id="vocabulary"
+    )
+    with gr.Row():
+        asked["segment"] = gr.Button("Segment", variant="primary", min_width=100, elem_id="segment")
+        asked["cancel"] = gr.Button("Cancel", interactive=False, min_width=100, elem_id="cancel")
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        for name, kind in (("alpha", "seen"), ("beta", "unseen")):
+            asked[name] = gr.Slider(
+                0,
+                1,
+                value=getattr(about.ensemble, name),
+                step=0.01,
+                label=f"{name.title()}: weight of the out-of-vocabulary score for {kind} classes",
+                elem_id=name,
+            )
+        asked["trunk"] = gr.Radio(
+            [(f"{name} CLIP", name) for name in about.trunks],
+            value=about.ensemble.trunk,
+            label="Out-of-vocabulary scores from",
+            visible=len(about.trunks) > 1,
+            elem_id="trunk",
+        )
+        asked["max_instances"] = gr.Slider(
+            1,
+            about.max_detections,
+            value=about.max_detections,
+            step=1,
+            label="Most instances",
+            elem_id="max-instances",
+        )
+    asked["examples"] = gr.HTML(
+        gallery(examples), js_on_load=ON_LOAD, visible=bool(examples), elem_id="examples"
+    )
+    return asked
+
+
+def picture_field(**options: Any) -> gr.Image:
+    """Makes a field for a picture that the demo opens itself, so that it can say what is wrong.
+
+    Gradio would open it before any handler is asked. (A subclass of its component is no way: with
+    each, Gradio writes a `.pyi` file beside the source.)
+    """
+
+    def give_path(payload: ImageData | None) -> str | None:
+        if payload is None:
+            return None
+        is_data = payload.url is not None and payload.url.startswith("data:image/")
+        # Gradio has checked that the path is that of an upload.
+        return payload.url if is_data else payload.path
+
+    field = gr.Image(type="filepath", image_mode=None, **options)
+    field.preprocess = give_path  # type: ignore[method-assign]
+    return field
+
+
+def lay_out_result() -> dict[str, Any]:
+    """Lays out the right side: what a visitor gets.
+
+    Returns:
+        The components by name.
+    """
+    parts: dict[str, Any] = {}
+    with gr.Row():
+        parts["view"] = gr.Radio(
+            VIEWS, value=INSTANCES, label="View", scale=3, min_width=330, elem_id="view"
+        )
+        parts["threshold"] = gr.Slider(
+            LOWEST_THRESHOLD,
+            0.95,
+            value=DEFAULT_THRESHOLD,
+            step=0.01,
+            label="Lowest score",
+            scale=2,
+            min_width=220,
+            elem_id="threshold",
+        )
+    parts["status"] = gr.HTML(
+        "Nothing segmented yet.",
+        html_template='<p role="status" aria-live="polite">${value}</p>',
+        elem_id="status",
+    )
+    with gr.Tabs():
+        with gr.Tab("Overlay"):
+            parts["overlay"] = gr.Image(
+                label="Result; click an object to have it explained",
+                type="filepath",
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id="overlay",
+                alt_text="The picture with what was found in the colours of the legend",
+            )
+        with gr.Tab("Compare"):
+            parts["compare"] = gr.ImageSlider(
+                label="Picture and result", type="filepath", interactive=False, elem_id="compare"
+            )
+    parts["legend"] = gr.HTML("", elem_id="legend")
+    with gr.Accordion("Classes shown", open=False, elem_id="filter"):
+        parts["shown"] = gr.CheckboxGroup([], label="Classes", show_label=False, elem_id="shown")
+    parts["table"] = gr.Dataframe(
+        headers=HEADERS,
+        datatype=["str" if name in ("Class", "Seen") else "number" for name in HEADERS],
+        interactive=False,
+        max_height=300,
+        buttons=["copy"],
+        label="Instances; choose a row to highlight its object",
+        elem_id="table",
+    )
+    with gr.Row():
+        for name, label in (("picture", "overlay (PNG)"), ("coco", "instances (COCO json)")):
+            parts[f"get_{name}"] = gr.Button(
+                f"Download {label}", size="md", min_width=150, elem_id=f"get-{name}"
+            )
+            parts[f"{name}_file"] = gr.DownloadButton(visible="hidden", elem_id=f"{name}-file")
+    parts["chosen"] = gr.Dropdown([], label="Explain an object", elem_id="chosen", interactive=True)
+    parts["explanation"] = gr.HTML("", elem_id="explanation")
+    parts["region"] = gr.Image(
+        label="The region around it",
+        type="filepath",
+        interactive=False,
+        visible=False,
+        height=360,
+        buttons=["fullscreen"],
+        elem_id="region",
+    )
+    return parts
