@@ -31,12 +31,15 @@ class MatchingRule:
             lower score are matched after the others, so that faint duplicates cannot come between
             two clear views of an object.
         agreement: Lowest intersection over union, in the shared band, of two views of an object.
+        inclusion: Lowest share of the smaller view that lies in the other one, for views that agree
+            with no others: those of very small objects hardly ever agree.
         coverage: Lowest share of a run of cut pixels that its continuation must cover.
     """
 
     merge: Sequence[Merge] | None = None
     threshold: float | Sequence[float] = 0.0
     agreement: float = 0.5
+    inclusion: float = 0.5
     coverage: float = 0.5
 
     def of(self, label: int) -> Merge:
@@ -115,19 +118,18 @@ def match(
             continue
         near_first.setdefault(i, []).append(second)
         near_second.setdefault(j, []).append(first)
-        agreement = common / (first.count(band) + second.count(band) - common)
+        pixels = first.count(band), second.count(band)
+        agreement, inclusion = common / (sum(pixels) - common), common / min(pixels)
         if agreement >= rule.agreement:
-            faint = sum(not rule.passes(one.label, one.score) for one in (first, second))
-            difference = abs(first.score - second.score)
-            order: tuple[float, ...] = (
-                0,
-                faint,
-                -agreement,
-                difference,
-                first.number,
-                second.number,
-            )
-            candidates.append((order, i, j))
+            strength = (0, -agreement)
+        elif inclusion >= rule.inclusion:
+            strength = (1, -inclusion)
+        else:
+            continue
+        faint = sum(not rule.passes(one.label, one.score) for one in (first, second))
+        difference = abs(first.score - second.score)
+        order = (strength[0], faint, strength[1], difference, first.number, second.number)
+        candidates.append((order, i, j))
 
     used_firsts, used_seconds = set(), set()
     for strength, i, j in sorted(candidates):
@@ -181,7 +183,8 @@ def _continuations(
             covered = [(other.count(run), -other.number, other) for other in others]
             best, _, other = max(covered, key=lambda entry: entry[:2])
             if best >= rule.coverage * length:
-                yield Link(piece, other, (1, -best / length, -best, piece.number, other.number))
+                order = (2, -best / length, -best, piece.number, other.number)
+                yield Link(piece, other, order)
 
 
 def _cut_lines(tile: Window, other: Window) -> list[Window]:

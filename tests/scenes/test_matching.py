@@ -1,0 +1,209 @@
+"""The rule that joins what two tiles show, case by case, and what keeps neighbours apart."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("shapely")
+
+from score_hf.scenes import MatchingRule, Piece, TileGrid, stitch
+from score_hf.scenes.matching import Merge
+
+# Two tiles of 20 pixels side by side that share columns 12 to 20; cores meet at 16.
+PAIR = TileGrid(20, 32, 20, 8)
+# Four tiles around a shared square.
+FOUR = TileGrid(32, 32, 20, 8)
+# Three in a row: columns 0 to 20, 12 to 32, 24 to 44.
+ROW = TileGrid(20, 44, 20, 8)
+
+
+def box(rows: slice, columns: slice, score: float = 0.5, label: int = 0) -> Piece:
+    mask = np.ones((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
+    return Piece(label, score, rows.start, columns.start, mask)
+
+
+def run(grid: TileGrid, tiles: dict, **rule) -> list:
+    """What is stitched of boxes by tile, as (rows, columns, score, tiles) and the mask's area."""
+    found = stitch(grid, lambda row, column: tiles.get((row, column), []), MatchingRule(**rule))
+    return [
+        (
+            (one.window.top, one.window.bottom),
+            (one.window.left, one.window.right),
+            round(one.score, 6),
+            one.tiles,
+            one.area,
+        )
+        for one in found
+    ]
+
+
+def r(start: int, stop: int) -> slice:
+    return slice(start, stop)
+
+
+def test_an_object_outside_the_band_is_there_at_once():
+    assert run(PAIR, {(0, 0): [box(r(2, 6), r(3, 12))]}) == [((2, 6), (3, 12), 0.5, 1, 36)]
+
+
+def test_two_views_of_a_whole_object_are_one_by_the_tile_that_owns_its_middle():
+    left, right = box(r(2, 6), r(13, 17), 0.9), box(r(2, 6), r(14, 18), 0.5)
+    # The middle of the left view, column 15, is its own; that of the right, 16, too: then the
+    # score decides.
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]}) == [((2, 6), (13, 17), 0.9, 2, 16)]
+    left, right = box(r(2, 6), r(14, 18), 0.9), box(r(2, 6), r(14, 18), 0.5)
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]})[0][2] == 0.5
+
+
+def test_halves_are_put_together_and_scored_by_area():
+    left, right = box(r(2, 6), r(4, 20), 0.9), box(r(2, 6), r(12, 30), 0.5)
+    # 12 columns of the left core, 14 of the right.
+    score = round((12 * 0.9 + 14 * 0.5) / 26, 6)
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]}) == [((2, 6), (4, 30), score, 2, 104)]
+
+
+def test_other_classes_are_not_joined():
+    left, right = box(r(2, 6), r(4, 20)), box(r(2, 6), r(12, 30), label=1)
+    assert [one[1] for one in run(PAIR, {(0, 0): [left], (0, 1): [right]})] == [(4, 16), (16, 30)]
+
+
+def test_a_class_that_is_not_to_be_merged():
+    tiles = {(0, 0): [box(r(2, 6), r(4, 20))], (0, 1): [box(r(2, 6), r(12, 30))]}
+    merge: list[Merge] = ["none"]
+    assert len(run(PAIR, tiles, merge=merge)) == 2
+
+
+def test_the_best_pairs_are_joined_first():
+    # Nested boxes of one class: each has its like.
+    left = [box(r(2, 12), r(4, 20), 0.9), box(r(4, 10), r(10, 20), 0.8)]
+    right = [box(r(4, 10), r(12, 24), 0.8), box(r(2, 12), r(12, 30), 0.9)]
+    assert sorted(one[1] for one in run(PAIR, {(0, 0): left, (0, 1): right})) == [
+        (4, 30),
+        (10, 24),
+    ]
+
+
+def test_of_equal_views_those_with_like_scores_are_joined():
+    left = [box(r(2, 6), r(4, 20), 0.9), box(r(2, 6), r(8, 20), 0.4)]
+    right = [box(r(2, 6), r(12, 24), 0.4), box(r(2, 6), r(12, 30), 0.9)]
+    assert sorted(one[1:3] for one in run(PAIR, {(0, 0): left, (0, 1): right})) == [
+        ((4, 30), 0.9),
+        ((8, 24), 0.4),
+    ]
+
+
+def test_faint_duplicates_do_not_come_between():
+    # The faint view of the left agrees better with the clear one of the right.
+    left = [box(r(2, 11), r(4, 20), 0.9), box(r(2, 12), r(4, 20), 0.1)]
+    right = [box(r(2, 12), r(12, 30), 0.9)]
+    found = run(PAIR, {(0, 0): left, (0, 1): right}, threshold=0.3)
+    assert [one[2:4] for one in found] == [(0.9, 2)]
+
+
+def test_very_small_views_that_hardly_agree_are_one():
+    left, right = box(r(4, 8), r(13, 16)), box(r(6, 9), r(14, 17))
+    assert len(run(PAIR, {(0, 0): [left], (0, 1): [right]})) == 2  # a third lies in the other
+    left, right = box(r(4, 8), r(13, 16)), box(r(5, 7), r(14, 18))
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]})[0][3] == 2
+
+
+def test_what_is_cut_goes_on_in_what_covers_the_cut():
+    # The left tile sees a stump of 2 columns less; inside the band the two hardly agree.
+    left = box(r(8, 10), r(10, 20), 0.5)
+    right = Piece(0, 0.5, 0, 12, np.zeros((20, 18), dtype=bool))
+    right.mask[:, 6:] = True  # columns 18 to 30
+    right = Piece(0, 0.5, 0, 18, right.mask[:, 6:].copy())
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]})[0][3] == 2
+    # One that covers less than half of the cut is another object.
+    right = box(r(9, 20), r(18, 30))
+    left = box(r(0, 10), r(10, 20), 0.5)
+    assert {one[3] for one in run(PAIR, {(0, 0): [left], (0, 1): [right]})} == {1}
+
+
+def test_stuff_may_enter_a_tile_in_several_pieces():
+    prongs = [box(r(2, 4), r(10, 20), 0.5), box(r(8, 10), r(10, 20), 0.5)]
+    bend = Piece(0, 0.5, 2, 12, np.zeros((8, 18), dtype=bool))
+    bend.mask[:2] = bend.mask[6:] = bend.mask[:, 12:] = True
+    tiles = {(0, 0): prongs, (0, 1): [bend]}
+    merge: list[Merge] = ["stuff"]
+    assert run(PAIR, tiles, merge=merge) == [((2, 10), (10, 30), 0.5, 2, 92)]
+    assert len(run(PAIR, tiles)) == 2
+
+
+def test_a_tile_shows_a_countable_object_once():
+    # Two ships side by side that the other tile takes for one; both are cut.
+    ships = [box(r(2, 6), r(2, 20), 0.9), box(r(6, 10), r(2, 20), 0.9)]
+    both = box(r(2, 10), r(12, 32), 0.6)
+    found = run(PAIR, {(0, 0): ships, (0, 1): [both]})
+    assert len(found) == 2 and {one[1][0] for one in found} == {2}
+
+
+def test_a_cut_piece_does_not_join_two_objects_that_were_seen_whole():
+    # Whole in the outer tiles; the middle tile sees one long thing through both.
+    first, last = box(r(4, 8), r(8, 17), 0.9), box(r(4, 8), r(27, 36), 0.8)
+    through = box(r(4, 8), r(12, 32), 0.5)
+    found = run(ROW, {(0, 0): [first], (0, 1): [through], (0, 2): [last]})
+    assert [(one[1], one[2]) for one in found] == [((8, 17), 0.9), ((27, 36), 0.8)]
+
+
+def test_whole_views_in_four_tiles_are_one_object():
+    views = {
+        (0, 0): [box(r(13, 18), r(13, 18), 0.6)],
+        (0, 1): [box(r(13, 18), r(14, 19), 0.7)],
+        (1, 0): [box(r(14, 19), r(13, 18), 0.8)],
+        (1, 1): [box(r(14, 19), r(14, 19), 0.9)],
+    }
+    ((_, _, score, tiles, area),) = run(FOUR, views)
+    assert (score, tiles, area) == (0.9, 4, 25)
+
+
+def test_a_fragment_of_what_another_tile_saw_whole_is_dropped():
+    # The right tile sees all; the left one two fragments, cut by its side.
+    whole = box(r(2, 12), r(13, 30), 0.9)
+    fragments = [box(r(2, 9), r(13, 20), 0.5), box(r(9, 12), r(13, 20), 0.4)]
+    assert run(PAIR, {(0, 0): fragments, (0, 1): [whole]}) == [((2, 12), (13, 30), 0.9, 2, 170)]
+
+
+def test_a_neighbour_that_is_more_than_a_fragment_stays():
+    # It reaches out of what the other tile shows.
+    whole = box(r(2, 12), r(13, 30), 0.9)
+    pieces = [box(r(2, 9), r(13, 20), 0.5), box(r(9, 12), r(2, 20), 0.4)]
+    found = run(PAIR, {(0, 0): pieces, (0, 1): [whole]})
+    assert ((9, 12), (2, 16), 0.4, 1, 42) in found
+
+
+def test_what_the_owner_of_its_pixels_did_not_see_is_dropped_if_cut():
+    # A sliver at the side of the left tile, which the right tile shows in its middle.
+    assert run(PAIR, {(0, 0): [box(r(2, 6), r(17, 20))]}) == []
+    # An object seen whole stays, though its owner missed it.
+    assert len(run(PAIR, {(0, 0): [box(r(2, 5), r(14, 17))]})) == 1
+
+
+def test_what_ends_just_short_of_a_side_is_cut_too():
+    # Masks of networks: the left ends a pixel short of its tile, the right begins one late.
+    left, right = box(r(2, 6), r(4, 19), 0.5), box(r(2, 6), r(13, 30), 0.5)
+    assert run(PAIR, {(0, 0): [left], (0, 1): [right]}) == [((2, 6), (4, 30), 0.5, 2, 104)]
+
+
+def test_a_tile_that_shows_less_than_others_did_not_see_the_whole():
+    # The middle view ends well inside its tile, but others go on beyond it.
+    left, middle, right = (
+        box(r(2, 6), r(2, 20), 0.5),
+        box(r(2, 6), r(15, 29), 0.9),
+        box(r(2, 6), r(24, 42), 0.5),
+    )
+    ((_, columns, _, tiles, _),) = run(ROW, {(0, 0): [left], (0, 1): [middle], (0, 2): [right]})
+    assert (columns, tiles) == ((2, 42), 3)
+
+
+def test_diagonal_neighbours_are_compared_too():
+    # The two other tiles at the corner missed it.
+    views = {(0, 0): [box(r(13, 18), r(13, 18), 0.6)], (1, 1): [box(r(13, 18), r(13, 18), 0.9)]}
+    assert len(run(FOUR, views)) == 1
+    views = {(0, 1): [box(r(13, 18), r(13, 18), 0.6)], (1, 0): [box(r(13, 18), r(13, 18), 0.9)]}
+    assert len(run(FOUR, views)) == 1
+
+
+def test_touching_the_border_is_remembered():
+    left, right = box(r(2, 6), r(4, 20)), box(r(2, 6), r(12, 32))
+    right.touches_border = True
+    (found,) = stitch(PAIR, lambda row, column: [[left], [right]][column])
+    assert found.touches_border
