@@ -81,7 +81,10 @@ def convert(
         ),
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="Of the weights that stay random.", rich_help_panel=_CLIP)
+        int,
+        typer.Option(
+            min=0, max=2**63 - 1, help="Of the weights that stay random.", rich_help_panel=_CLIP
+        ),
     ] = 0,
     checkpoint: Annotated[
         list[Path] | None,

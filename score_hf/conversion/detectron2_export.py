@@ -69,7 +69,7 @@ def export_checkpoint(
     source, path = Path(folder).expanduser(), Path(output).expanduser()
     if path.suffix not in (".pth", ".safetensors"):
         path /= "model_final.pth"
-    check_output(path, overwrite)
+    check_output(path, overwrite, folder=False)
     config = _read_config(source)
     ours = _read_weights(source)
     extras = OriginalExtras.load(source)
@@ -84,7 +84,7 @@ def export_checkpoint(
             theirs[_WEIGHTS] = torch.ones(classes + 1)
             theirs[_WEIGHTS][-1] = config.no_object_weight
     theirs = {name: tensor.contiguous() for name, tensor in theirs.items()}
-    with staged(path, overwrite) as written:
+    with staged(path, overwrite, folder=False) as written:
         if path.suffix == ".safetensors":
             save_file(theirs, written, metadata={"format": "pt"})
         else:

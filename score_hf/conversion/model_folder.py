@@ -45,7 +45,8 @@ def write_model_folder(
 
     Raises:
         OSError: If it cannot be written.
-        ValueError: If there is something in the folder already, or the type is unknown.
+        ValueError: If there is something in the folder already, or the type is unknown or too
+            small for the weights.
     """
     checked = None if dtype is None else check_dtype(dtype)
     with staged(output, overwrite) as folder:
@@ -89,4 +90,12 @@ def _convert_in_place(model: ScoreForInstanceSegmentation, dtype: torch.dtype) -
     kept = tuple(f"{name}." for name in model._keep_in_fp32_modules_strict or ())
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_floating_point():
-            tensor.data = tensor.data.to(torch.float32 if name.startswith(kept) else dtype)
+            wanted = torch.float32 if name.startswith(kept) else dtype
+            converted = tensor.data.to(wanted)
+            # float16 ends at 65504.
+            if wanted == torch.float16 and not converted.isfinite().all():
+                raise ValueError(
+                    f"`dtype` float16 is too small for {name}, whose largest value is "
+                    f"{float(tensor.data.abs().max()):.3g}: take bfloat16 or float32."
+                )
+            tensor.data = converted

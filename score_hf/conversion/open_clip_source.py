@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from torch import Tensor
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -131,7 +133,7 @@ def find_source(
     return OpenClipSource(
         role=role,
         name=name,
-        weights=file.name if weights is None or Path(weights).is_file() else weights,
+        weights=weights if weights is not None and _local_file(weights) is None else file.name,
         config=config,
         file=file,
         activation_reason=reason,
@@ -189,8 +191,8 @@ def _find_weights(
             return _download(role, name.removeprefix(HUB), None), name.removeprefix(HUB)
         if name.startswith(LOCAL):
             return _file_beside(role, Path(name.removeprefix(LOCAL)).expanduser()), None
-    elif Path(weights).expanduser().is_file():
-        return Path(weights).expanduser(), None
+    elif (local := _local_file(weights)) is not None:
+        return local, None
     elif weights.startswith(HUB):
         owner, _, rest = weights.removeprefix(HUB).partition("/")
         name_there, _, file = rest.partition("/")
@@ -213,6 +215,15 @@ def _find_weights(
     )
 
 
+def _local_file(weights: str) -> Path | None:
+    try:
+        file = Path(weights).expanduser()
+        return file if file.is_file() else None
+    # Too long for a name, or the home of nobody.
+    except (OSError, RuntimeError):
+        return None
+
+
 def _file_beside(role: str, folder: Path) -> Path:
     for stem in ("open_clip_model", "open_clip_pytorch_model"):
         for suffix in (".safetensors", ".bin", ".pt"):
@@ -227,6 +238,12 @@ def _file_beside(role: str, folder: Path) -> Path:
 def _download(role: str, repository: str, file: str | None) -> Path:
     from open_clip.pretrained import download_pretrained_from_hf
 
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        raise ValueError(
+            f"`{role}` must name a repository as '{HUB}owner/repository', got {HUB + repository!r}."
+        ) from error
     try:
         return Path(download_pretrained_from_hf(repository, filename=file))
     # open_clip raises this one error for whatever went wrong.

@@ -100,6 +100,18 @@ def test_another_type_is_saved_but_for_the_pixel_decoder(tmp_path, model, dtype)
     assert f"stored as {str(dtype).removeprefix('torch.')}" in (folder / "README.md").read_text()
 
 
+def test_weights_beyond_half_precision_are_not_written_as_infinity(tmp_path, model):
+    void = model.void_embedding.weight.data
+    first = float(void[0, 0])
+    try:
+        void[0, 0] = -70_000.0
+        with pytest.raises(ValueError, match=r"too small for void_embedding.* value is 7e\+04"):
+            write_model_folder(tmp_path / "model", model, tiny_processor(), FACTS, dtype="float16")
+    finally:
+        model.to(torch.float32).void_embedding.weight.data[0, 0] = first
+    assert not any(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over_a_model_unless_asked(tmp_path, model):
     output = tmp_path / "model"
     write_model_folder(output, model, tiny_processor(), FACTS)

@@ -155,12 +155,21 @@ def test_the_cache_is_enough_where_there_is_no_network(tmp_path, monkeypatch):
         (("ViT-L-14", "no/such.pt"), "no file is at 'no/such.pt'"),
         (("ViT-L-14", "hf-hub:file.pt"), "must be 'hf-hub:owner/repository/file'"),
         (("ViT-L-14", "openai", "relu"), "must be 'gelu' or 'quick_gelu', got 'relu'"),
+        (("hf-hub:", None), "must name a repository as 'hf-hub:owner/repository', got 'hf-hub:'"),
+        (("ViT-L-14", "a" * 400), "one of the tags"),
+        (("ViT-L-14", "~no-such-user/file.pt"), "no file is at '~no-such-user/file.pt'"),
         (("local-dir:no", None), "must be a folder that holds open_clip_config.json"),
     ],
 )
 def test_unknown_models_and_weights(arguments, said):
     with pytest.raises(ValueError, match=said):
         find_source("context", *arguments)
+
+
+def test_a_file_may_lie_at_home(weights, monkeypatch):
+    monkeypatch.setenv("HOME", str(weights.parent))
+    source = find_source("context", "ViT-B-32", f"~/{weights.name}")
+    assert (source.file, source.weights) == (weights, weights.name)
 
 
 def test_a_folder_needs_weights_or_a_file(tmp_path, weights):
