@@ -192,17 +192,14 @@ def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
     """Makes the object that the pieces show; None if the owners of its pixels saw nothing."""
     order = np.argsort(group.numbers)
     members = [group.members[index] for index in order]
-    everywhere = _box_around(members)
     pieces = (_unpacked(member) for member in members)
     touches = False
     whole: Piece | None = None
     parts: list[Piece | PackedPiece] = []
-    pixels, weighted = 0, 0.0
+    pixels, weighted, tile_of_last = 0, 0.0, (-1, -1)
     for member, piece in zip(members, pieces, strict=True):
         touches |= piece.touches_border
-        # A tile that shows less than others do cannot have seen all of it, though it may seem so
-        # where a mask ends short of the tile's side.
-        if not piece.is_cut and grid.window(*piece.tile).contains(everywhere):
+        if not piece.is_cut:
             whole = min(whole or piece, piece, key=lambda one: _rank(one, grid))
         core = grid.core(*piece.tile).intersection(piece.window)
         inner = trimmed(piece.crop(core), core.top, core.left)
@@ -212,13 +209,39 @@ def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
         part = Piece(piece.label, piece.score, top, left, mask)
         area = int(np.count_nonzero(mask))
         pixels, weighted = pixels + area, weighted + piece.score * area
+        if parts and tile_of_last == piece.tile:
+            # Pieces of stuff in one tile may overlap.
+            part = _united(_unpacked(parts.pop()), part)
         parts.append(PackedPiece(part) if isinstance(member, PackedPiece) else part)
+        tile_of_last = piece.tile
     label, tiles = piece.label, len(group.tiles)
-    if whole is not None:
+    if whole is not None and _saw_most(whole, parts, grid):
         return StitchedObject(label, whole.score, (whole,), tiles, touches)
     if not parts:
         return None
     return StitchedObject(label, weighted / pixels, tuple(parts), tiles, touches)
+
+
+def _united(first: Piece, second: Piece) -> Piece:
+    box = _box_around([first, second])
+    mask = np.zeros((box.height, box.width), dtype=bool)
+    for piece in (first, second):
+        mask[piece.window.slices_in(box)] |= piece.mask
+    return Piece(first.label, first.score, box.top, box.left, mask)
+
+
+def _saw_most(whole: Piece, parts: Sequence[Piece | PackedPiece], grid: TileGrid) -> bool:
+    """Whether less lies beyond what its tile shows than in the whole itself.
+
+    A mask that ends short of the sides of its tile may be a part only, if others go on beyond.
+    """
+    tile = grid.window(*whole.tile)
+    beyond = 0
+    for part in parts:
+        if not tile.contains(part.window):
+            piece = _unpacked(part)
+            beyond += piece.count(piece.window) - piece.count(tile)
+    return beyond < whole.count(whole.window)
 
 
 def _rank(piece: Piece, grid: TileGrid) -> tuple[bool, float, int]:

@@ -124,8 +124,14 @@ def test_stuff_may_enter_a_tile_in_several_pieces():
     bend.mask[:2] = bend.mask[6:] = bend.mask[:, 12:] = True
     tiles = {(0, 0): prongs, (0, 1): [bend]}
     merge: list[Merge] = ["stuff"]
-    assert run(PAIR, tiles, merge=merge) == [((2, 10), (10, 30), 0.5, 2, 92)]
+    assert run(PAIR, tiles, merge=merge) == [((2, 10), (10, 30), 0.5, 2, 104)]
     assert len(run(PAIR, tiles)) == 2
+
+
+def test_overlapping_pieces_of_stuff_count_once():
+    left = [box(r(2, 6), r(4, 20)), box(r(4, 8), r(4, 20))]
+    tiles = {(0, 0): left, (0, 1): [box(r(2, 8), r(12, 30))]}
+    assert run(PAIR, tiles, merge=["stuff"]) == [((2, 8), (4, 30), 0.5, 2, 156)]
 
 
 def test_a_tile_shows_a_countable_object_once():
@@ -157,14 +163,14 @@ def test_whole_views_in_four_tiles_are_one_object():
 
 def test_a_fragment_of_what_another_tile_saw_whole_is_dropped():
     # The right tile sees all; the left one two fragments, cut by its side.
-    whole = box(r(2, 12), r(13, 30), 0.9)
+    whole = box(r(2, 12), r(14, 30), 0.9)
     fragments = [box(r(2, 9), r(13, 20), 0.5), box(r(9, 12), r(13, 20), 0.4)]
-    assert run(PAIR, {(0, 0): fragments, (0, 1): [whole]}) == [((2, 12), (13, 30), 0.9, 2, 170)]
+    assert run(PAIR, {(0, 0): fragments, (0, 1): [whole]}) == [((2, 12), (14, 30), 0.9, 2, 160)]
 
 
 def test_a_neighbour_that_is_more_than_a_fragment_stays():
     # It reaches out of what the other tile shows.
-    whole = box(r(2, 12), r(13, 30), 0.9)
+    whole = box(r(2, 12), r(14, 30), 0.9)
     pieces = [box(r(2, 9), r(13, 20), 0.5), box(r(9, 12), r(2, 20), 0.4)]
     found = run(PAIR, {(0, 0): pieces, (0, 1): [whole]})
     assert ((9, 12), (2, 16), 0.4, 1, 42) in found

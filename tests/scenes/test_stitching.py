@@ -88,7 +88,7 @@ def test_a_scene_moved_by_strides_moves_what_is_found():
     # Neither grid ends with a tile that is moved back.
     grid, larger = TileGrid(64, 64, 24, 4), TileGrid(64 + 40, 64 + 60, 24, 4)
     mask = np.zeros((64, 64), dtype=bool)
-    mask[3:50, 5:9] = mask[30:33, 5:60] = True
+    mask[5:50, 5:9] = mask[30:33, 5:60] = True
     here = true_object(0, 0.5, mask)
     there = true_object(0, 0.5, np.pad(mask, ((40, 0), (60, 0))))
     (found,) = stitch(grid, read_with(TrueScene([here], grid, []), TruthInWindow([here])))
