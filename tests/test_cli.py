@@ -300,7 +300,10 @@ def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkey
         ([], "Give at least one `IMAGE`, or `--sample`"),
         (["{empty}"], "`IMAGE` is the folder .* in which there is no picture"),
         (["{pictures}", "-o", "{pictures}"], "`--output-dir` must be another folder"),
-        (["{pictures}", "--format", "png,gif"], "`--format` must be of png, coco, got 'png,gif'"),
+        (
+            ["{pictures}", "--format", "png,gif"],
+            "`--format` must be of png, coco, gpkg, parquet, fgb, geojson, got 'png,gif'",
+        ),
         (["{pictures}", "--format", ","], "`--format` must be of png, coco"),
         (["{pictures}", "--classes", "a", "--classes-file", "b"], "Give `--classes` or"),
         (["{pictures}", "--classes", ""], "`--classes` must name at least one class, but got ''"),
