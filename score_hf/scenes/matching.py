@@ -132,11 +132,11 @@ def match(
         candidates.append((order, i, j))
 
     used_firsts, used_seconds = set(), set()
-    for order, i, j in sorted(candidates):
+    for rank, i, j in sorted(candidates):
         if i not in used_firsts and j not in used_seconds:
             used_firsts.add(i)
             used_seconds.add(j)
-            links.append(Link(firsts[i], seconds[j], order))
+            links.append(Link(firsts[i], seconds[j], rank))
 
     for pieces, near, used, tile, other_tile in (
         (firsts, near_first, used_firsts, first_tile, second_tile),
