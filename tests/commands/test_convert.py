@@ -161,12 +161,13 @@ def test_a_wrong_conversion_writes_nothing(clips, tmp_path, monkeypatch):
 
 def test_what_is_there_is_only_replaced_when_asked(clips, tmp_path):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    config = '{"model_type": "score"}'
+    (tmp_path / "model" / "config.json").write_text(config)
 
     refused = run(*clips, "-o", tmp_path / "model")
     assert refused.exit_code == 2
     assert "exists already" in refused.stderr
-    assert (tmp_path / "model" / "config.json").read_text() == "{}"
+    assert (tmp_path / "model" / "config.json").read_text() == config
 
     done = run(*clips, "-o", tmp_path / "model", "--overwrite", "--no-verify")
     assert done.exit_code == 0, done.stderr
