@@ -5,7 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from .terminal import FAILURE, INTERRUPTED, fail, plain_messages, quiet_transformers
+from .terminal import (
+    FAILURE,
+    INTERRUPTED,
+    ending_like_ctrl_c,
+    fail,
+    plain_messages,
+    quiet_transformers,
+)
 
 _CLIP = "OpenCLIP models"
 _CHECKPOINT = "Detectron2 checkpoints"
@@ -195,7 +202,7 @@ def convert(
     from ..processing.prompts import parse_class_names
 
     try:
-        with plain_messages():
+        with ending_like_ctrl_c(), plain_messages():
             names = None if classes is None else parse_class_names(classes)
             if without_text_tower and names is None:
                 raise ValueError(

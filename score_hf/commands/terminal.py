@@ -1,6 +1,8 @@
 """How commands speak: results on standard output, errors as one sentence on standard error."""
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +62,30 @@ def plain_messages(code: int = USAGE) -> Iterator[None]:
             yield
         except (OSError, TypeError, ValueError) as error:
             fail(" ".join(str(error).split()), code)
+
+
+@contextmanager
+def ending_like_ctrl_c() -> Iterator[None]:
+    """Lets what ends a process otherwise, such as a cluster's time limit, be cleaned up after.
+
+    Python would end at once, and leave what is half written.
+    """
+    endings = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # Not those that are ignored, as below `nohup`; and only the main thread may ask.
+    taken = [
+        ending
+        for ending in endings
+        if ending is not None
+        and signal.getsignal(ending) is signal.SIG_DFL
+        and threading.current_thread() is threading.main_thread()
+    ]
+    for ending in taken:
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for ending in taken:
+            signal.signal(ending, signal.SIG_DFL)
 
 
 def quiet_transformers() -> None:
