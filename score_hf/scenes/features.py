@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .extras import import_pyproj, import_shapely
-from .ground import ModelGrid
+from .ground import ModelGrid, to_coordinates
 from .groups import StitchedObject
 from .outlines import fill_holes, outline, simplified
 from .vocabulary import SceneClass
@@ -166,8 +166,8 @@ class FeatureMaker:
         return area >= least and (most is None or area <= most)
 
     def _to_coordinates(self, points: np.ndarray) -> np.ndarray:
-        across, down = self.grid.transform * (points[:, 0], points[:, 1])
-        return np.stack([across, down], axis=1)
+        places = to_coordinates(self.grid.transform, points[:, 0], points[:, 1])
+        return np.stack(places, axis=1)
 
     def _in_degrees(self, points: np.ndarray) -> np.ndarray:
         return np.stack(self._to_degrees.transform(points[:, 0], points[:, 1]), axis=1)

@@ -37,6 +37,12 @@ class ModelGrid:
         return self.scale == (1.0, 1.0)
 
 
+def to_coordinates(transform: Any, columns: Any, rows: Any) -> tuple[Any, Any]:
+    """Applies a transform to numbers or arrays of pixel corners."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * columns + b * rows + c, d * columns + e * rows + f
+
+
 def pixel_metres(crs: Any, transform: Any, height: int, width: int) -> tuple[float, float] | None:
     """Measures the middle pixel of a scene on the ground.
 
@@ -53,7 +59,10 @@ def pixel_metres(crs: Any, transform: Any, height: int, width: int) -> tuple[flo
         return None
     pyproj = import_pyproj()
     column, row = width / 2, height / 2
-    corners = [transform * point for point in ((column, row), (column + 1, row), (column, row + 1))]
+    corners = [
+        to_coordinates(transform, *point)
+        for point in ((column, row), (column + 1, row), (column, row + 1))
+    ]
     try:
         to_degrees = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
         longitudes, latitudes = to_degrees.transform(*zip(*corners, strict=True))
@@ -111,7 +120,8 @@ def plan_grid(
             f"{metres[1]:.3g} m, and more than {MAX_UPSAMPLING:g} times finer shows nothing more; "
             f"give at least {max(metres) / MAX_UPSAMPLING:.3g}."
         )
-    scaled = transform * type(transform).scale(across, down)
+    a, b, c, d, e, f = tuple(transform)[:6]
+    scaled = type(transform)(a * across, b * down, c, d * across, e * down, f)
     return ModelGrid(
         max(1, int(height / down)),
         max(1, int(width / across)),

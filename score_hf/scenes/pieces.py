@@ -137,7 +137,9 @@ def trimmed(mask: np.ndarray, top: int, left: int) -> tuple[np.ndarray, int, int
     return inner, top + int(rows[0]), left + int(columns[0])
 
 
-def make_pieces(tile: Tile, found: Sequence[Found], grid: TileGrid) -> list[Piece]:
+def make_pieces(
+    tile: Tile, found: Sequence[Found], grid: TileGrid, classes: int | None = None
+) -> list[Piece]:
     """Brings what a predictor found in a tile into the scene's pixels.
 
     Masks lose the pixels that hold no data; what is then empty is left out.
@@ -146,19 +148,21 @@ def make_pieces(tile: Tile, found: Sequence[Found], grid: TileGrid) -> list[Piec
         tile: What the predictor was given.
         found: What it returned.
         grid: The tiles of the scene.
+        classes: How many classes there are; None: any number.
 
     Returns:
         One piece an instance, in the predictor's order.
 
     Raises:
         TypeError: If a mask is no boolean array.
-        ValueError: If a mask does not fit the tile, or a score is no number from 0 to 1.
+        ValueError: If a mask does not fit the tile, a score is no number from 0 to 1, or a label is
+            that of no class.
     """
     window, pieces = tile.window, []
     # What lies within one pixel of missing data touches it.
     gaps = None if tile.valid is None or tile.valid.all() else _grown(~tile.valid)
     for instance in found:
-        mask = _check(instance, window)
+        mask = _check(instance, window, classes)
         top, left = window.top + instance.top, window.left + instance.left
         place = Window(top, left, top + mask.shape[0], left + mask.shape[1])
         if gaps is not None and tile.valid is not None:
@@ -179,7 +183,7 @@ def make_pieces(tile: Tile, found: Sequence[Found], grid: TileGrid) -> list[Piec
     return pieces
 
 
-def _check(instance: Found, window: Window) -> np.ndarray:
+def _check(instance: Found, window: Window, classes: int | None) -> np.ndarray:
     mask = instance.mask
     if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.ndim != 2:
         kind = f"{mask.dtype} array" if isinstance(mask, np.ndarray) else type(mask).__name__
@@ -199,6 +203,11 @@ def _check(instance: Found, window: Window) -> np.ndarray:
     if not 0 <= instance.score <= 1:
         raise ValueError(
             f"The predictor must return scores between 0 and 1, but got {instance.score!r}."
+        )
+    if instance.label < 0 or (classes is not None and instance.label >= classes):
+        most = "" if classes is None else f" to {classes - 1}"
+        raise ValueError(
+            f"The predictor must return labels from 0{most}, but got {instance.label}."
         )
     return mask
 

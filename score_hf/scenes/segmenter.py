@@ -238,7 +238,8 @@ class SceneSegmenter:
 
             def read_tile(row: int, column: int) -> list[Piece]:
                 tile = opened.read(grid.window(row, column))
-                return make_pieces(tile, next(iter(self.predictor([tile]))), grid)
+                (found,) = self.predictor([tile])
+                return make_pieces(tile, found, grid, len(plan.classes))
 
             yield from make_features(plan, read_tile, options.threshold, options.vectors)
 
@@ -292,7 +293,14 @@ class SceneSegmenter:
             grid = plan.tiles
             self._keep_from(plan.floor)
             failed = run_tiles(
-                opened, grid, self.predictor, shards, list(grid), options.batch_size, progress
+                opened,
+                grid,
+                self.predictor,
+                shards,
+                list(grid),
+                len(plan.classes),
+                options.batch_size,
+                progress,
             )
         if failed:
             return SceneResult(plan, [], {}, failed, folder)

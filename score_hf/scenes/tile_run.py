@@ -51,6 +51,7 @@ def run_tiles(
     predictor: Predictor,
     work: WorkFolder,
     tiles: Sequence[tuple[int, int]],
+    classes: int,
     batch_size: int = 1,
     progress: TileProgress | None = None,
 ) -> list[FailedTile]:
@@ -65,6 +66,7 @@ def run_tiles(
         predictor: Finds instances.
         work: Where to store them.
         tiles: Row and column of the tiles wanted.
+        classes: How many classes there are.
         batch_size: How many tiles the predictor is given at once, at most.
         progress: Told after each batch what is done.
 
@@ -86,7 +88,7 @@ def run_tiles(
         progress(done, len(tiles), 0)
 
     def store(place: _Place, tile: Tile | None, found: Sequence[Found]) -> None:
-        pieces = [] if tile is None else make_pieces(tile, found, grid)
+        pieces = [] if tile is None else make_pieces(tile, found, grid, classes)
         _repeatedly(lambda: work.write(place.row, place.column, pieces))
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
@@ -115,8 +117,8 @@ def run_tiles(
             for future in stored:
                 future.result()
         except BaseException:
+            # What was found is still stored.
             reader.shutdown(cancel_futures=True)
-            writer.shutdown(cancel_futures=True)
             raise
     return failed
 

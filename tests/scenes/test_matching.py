@@ -1,9 +1,6 @@
 """The rule that joins what two tiles show, case by case, and what keeps neighbours apart."""
 
 import numpy as np
-import pytest
-
-pytest.importorskip("shapely")
 
 from score_hf.scenes import MatchingRule, Piece, TileGrid, stitch
 from score_hf.scenes.matching import Merge

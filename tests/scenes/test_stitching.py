@@ -4,9 +4,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-pytest.importorskip("shapely")
-pytest.importorskip("scipy")
-
 from score_hf.scenes import MatchingRule, Piece, Tile, TileGrid, Window, make_pieces, stitch
 
 from .truth import (
