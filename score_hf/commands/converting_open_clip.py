@@ -1,6 +1,7 @@
 """The part of `score-hf convert` that makes a model of two OpenCLIP models."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def convert_open_clip(
         ValueError: If something about the models or the options is wrong.
     """
     from ..conversion.model_folder import store_classes, write_model_folder
+    from ..conversion.open_clip_config import check_context, check_general
     from ..conversion.open_clip_conversion import convert_pair
     from ..conversion.open_clip_source import PAPER_CONTEXT, PAPER_GENERAL, find_source
     from ..conversion.staging import check_output
@@ -69,9 +71,10 @@ def convert_open_clip(
         general, general_weights = PAPER_GENERAL[0], general_weights or PAPER_GENERAL[1]
     if context is None:
         context, context_weights = PAPER_CONTEXT[0], context_weights or PAPER_CONTEXT[1]
+    check = partial(check_context, with_text=out_of_vocabulary == "context")
     sources = [
-        find_source("general", general, general_weights, general_activation),
-        find_source("context", context, context_weights, context_activation),
+        find_source("general", general, general_weights, general_activation, check_general),
+        find_source("context", context, context_weights, context_activation, check),
     ]
     _print(_sources_table(sources))
     pair = convert_pair(*sources, out_of_vocabulary=out_of_vocabulary, verify=verify, seed=seed)

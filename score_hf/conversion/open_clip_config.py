@@ -47,8 +47,8 @@ _PLAIN_TEXT = {
 _TIMM_ACTIVATIONS = {"GELU": "gelu", "GELUTanh": "gelu_pytorch_tanh"}
 
 
-def check_convnext(source: OpenClipSource) -> None:
-    """Checks that a model can be the general trunk, as far as its configuration tells.
+def check_general(source: OpenClipSource) -> None:
+    """Checks that a model can be the general CLIP, as far as its configuration tells.
 
     Args:
         source: The model.
@@ -62,6 +62,23 @@ def check_convnext(source: OpenClipSource) -> None:
             f"`{source.role}` must be a ConvNeXt of open_clip such as convnext_large_d_320, got "
             f"{source.name}, {_kind(source.config)}: stages of stride 4 to 32 are needed."
         )
+    describe_head(source)
+    describe_text(source)
+
+
+def check_context(source: OpenClipSource, with_text: bool = False) -> None:
+    """Checks that a model can be the remote-sensing CLIP, as far as its configuration tells.
+
+    Args:
+        source: The model.
+        with_text: Whether its text tower is wanted too.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    describe_vit(source)
+    if with_text:
+        describe_text(source)
 
 
 def describe_vit(source: OpenClipSource) -> dict[str, Any]:

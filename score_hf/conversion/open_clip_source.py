@@ -1,6 +1,7 @@
 """Finds an OpenCLIP model and its weights: by name and tag, on the Hub, or in a local file."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,6 +108,7 @@ def find_source(
     name: str,
     weights: str | None = None,
     activation: Activation | None = None,
+    check: Callable[[OpenClipSource], object] | None = None,
 ) -> OpenClipSource:
     """Finds a model and its weights, and downloads them if they are not here yet.
 
@@ -116,6 +118,8 @@ def find_source(
         weights: A pretrained tag of open_clip, a local file, or "hf-hub:owner/repository/file".
             None: the weights beside the configuration, where the name is a place.
         activation: Overrides the activation of its transformers.
+        check: Looks at the model when its configuration is known, but no weights; what it raises
+            spares the download of gigabytes.
 
     Returns:
         The model, not read yet.
@@ -126,6 +130,8 @@ def find_source(
     if activation not in (None, "gelu", "quick_gelu"):
         raise ValueError(f"`{role}_activation` must be 'gelu' or 'quick_gelu', got {activation!r}.")
     config, preprocessing = _find_config(role, name)
+    if check is not None:
+        check(OpenClipSource(role, name, weights or "", config, Path(), "not yet known"))
     tag = _tag_config(name, weights)
     file, hub_id = _find_weights(role, name, weights, tag)
     config["quick_gelu"], reason = _settle_activation(config, weights, file, tag, activation)

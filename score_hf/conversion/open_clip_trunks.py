@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .open_clip_config import (
-    check_convnext,
+    check_general,
     describe_convnext,
     describe_head,
     describe_text,
@@ -53,7 +53,7 @@ def convert_general(source: OpenClipSource) -> ConvertedTowers:
         ValueError: If it is no ConvNeXt CLIP, differs from those that are known, or its weights do
             not fit.
     """
-    check_convnext(source)
+    check_general(source)
     text, head = describe_text(source), describe_head(source)
     model = _empty_model(source, with_text=True)
     config = {

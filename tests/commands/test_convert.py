@@ -125,7 +125,7 @@ def test_activation_can_be_overridden(clips, tmp_path):
         (["--without-text-tower"], "`--without-text-tower` needs `--classes`"),
         (["--out-of-vocabulary", "both"], "must be general or context, got 'both'"),
         (["--dtype", "int8"], "`dtype` must be one of float32, bfloat16, float16, got 'int8'"),
-        (["--context", "RN50", "--context-weights", "{folder}"], "there is no file|no file is at"),
+        (["--context", "ViT-B-32", "--context-weights", "{folder}"], "there is no file|no file is at"),
         (["--context", "RN50", "--context-weights", "{file}"], "got RN50, a ResNet"),
         (["--general-weights", "{file}"], "hold none of the tensors of general"),
         (["--context-activation", "relu"], "must be 'gelu' or 'quick_gelu', got 'relu'"),
@@ -172,6 +172,31 @@ def test_what_is_there_is_only_replaced_when_asked(clips, tmp_path):
     done = run(*clips, "-o", tmp_path / "model", "--overwrite", "--no-verify")
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--general", "RN50", "--general-weights", "openai"], "`general` must be a ConvNeXt"),
+        (["--context", "RN50", "--context-weights", "openai"], "`context` must be a vision trans"),
+        (
+            [
+                *("--context", "roberta-ViT-B-32", "--context-weights", "laion2b_s12b_b32k"),
+                *("--out-of-vocabulary", "context"),
+            ],
+            "a text tower of Transformers",
+        ),
+    ],
+)
+def test_what_cannot_be_converted_is_not_downloaded(clips, tmp_path, monkeypatch, arguments, said):
+    import open_clip
+
+    monkeypatch.setattr(open_clip, "download_pretrained", None)
+
+    done = run(*clips, *arguments, "-o", tmp_path / "model")
+
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_without_open_clip_it_says_how_to_install_it(tmp_path, monkeypatch):
