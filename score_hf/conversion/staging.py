@@ -87,6 +87,7 @@ def staged(
         with TemporaryDirectory(prefix=prefix, dir=path.parent) as scratch:
             written, replaced = Path(scratch) / path.name, Path(scratch) / "replaced"
             yield written
+            _give_usual_rights(written, Path(scratch) / "usual")
             if path.exists():
                 path.rename(replaced)
             try:
@@ -100,6 +101,14 @@ def staged(
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _give_usual_rights(written: Path, usual: Path) -> None:
+    """Gives files the rights of any new one; safetensors' are for their owner alone."""
+    usual.touch()
+    for path in (written, *written.rglob("*")):
+        if path.is_file():
+            path.chmod(usual.stat().st_mode)
 
 
 def _other_than_a_model(folder: Path) -> str | None:

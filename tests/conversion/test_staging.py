@@ -25,6 +25,19 @@ def test_a_folder_appears_whole_and_with_the_rights_of_any_other(tmp_path):
     assert output.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+def test_files_get_the_rights_of_any_other(tmp_path):
+    (tmp_path / "other").write_text("")
+    for output in (tmp_path / "model", tmp_path / "model.safetensors"):
+        with staged(output, folder=not output.suffix) as place:
+            if not output.suffix:
+                write_model(place)
+            file = place if output.suffix else place / "model.safetensors"
+            file.write_text("")
+            file.chmod(0o600)
+        file = output if output.suffix else output / "model.safetensors"
+        assert file.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_file_is_replaced_only_when_asked(tmp_path):
     output = tmp_path / "model.pth"
     output.write_text("old")
