@@ -107,8 +107,10 @@ def _give_usual_rights(written: Path, usual: Path) -> None:
     """Gives files the rights of any new one; safetensors' are for their owner alone."""
     usual.touch()
     for path in (written, *written.rglob("*")):
-        if path.is_file():
-            path.chmod(usual.stat().st_mode)
+        # Not every disk has rights.
+        with suppress(OSError):
+            if path.is_file():
+                path.chmod(usual.stat().st_mode)
 
 
 def _other_than_a_model(folder: Path) -> str | None:
