@@ -2,7 +2,6 @@ import re
 from pathlib import Path
 
 import pytest
-import tomllib
 from huggingface_hub import RepoCard
 from packaging.requirements import Requirement
 
@@ -24,6 +23,7 @@ def pinned() -> dict[str, Requirement]:
 
 @pytest.fixture(scope="module")
 def project() -> dict:
+    tomllib = pytest.importorskip("tomllib", reason="Python has it from 3.11 on")
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
