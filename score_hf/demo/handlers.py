@@ -181,7 +181,7 @@ class Handlers:
             overlay = save_picture(draw_parts(result, parts), "overlay")
             sentence = tell(result, visit.objects, parts, wish)
             return {
-                "status": sentence,
+                "status": escape(sentence),
                 "overlay": gr.update(value=overlay, alt_text=f"The picture with {sentence}"),
                 "compare": (save_picture(display_picture(result), "picture"), overlay),
                 "legend": legend(parts, result.classes, view),

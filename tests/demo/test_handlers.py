@@ -1,3 +1,4 @@
+import html
 import json
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_segmenting_tells_its_steps_and_ends_with_a_result(handlers, objects):
     assert Image.open(last["overlay"]["value"]).size == (400, 320)
     assert last["overlay"]["alt_text"] == f"The picture with {last['status']}"
     assert last["compare"][1] == last["overlay"]["value"]
+
+
+def test_what_a_visitor_types_is_shown_as_text(handlers):
+    names = "<b>plane</b>, <i>roundabout</i>, <u>car</u>"
+    *_, last = segment(handlers, names=names, threshold=0.05)
+    best = last["table"][0][1]
+    assert best.startswith("<") and best in last["overlay"]["alt_text"]
+    assert html.escape(best) in last["status"] and best not in last["status"]
+    explained = handlers.explain(last["visit"], 1, INSTANCES, 0.05, [0, 1, 2])["explanation"]
+    for markup in (last["legend"], explained, handlers.show_vocabulary(names)):
+        assert html.escape(best) in markup and best not in markup
 
 
 def test_between_its_steps_it_can_be_cancelled(handlers, engine, monkeypatch):
