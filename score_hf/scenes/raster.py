@@ -4,6 +4,7 @@ import os
 import warnings
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .extras import import_rasterio
@@ -12,7 +13,9 @@ from .ground import ModelGrid, plan_grid
 from .pieces import Tile
 from .radiometry import Radiometry, measure, parse_stretch, valid_pixels
 
-_BOUNDLESS_STRIP_BYTES = 32 * 2**20
+_LONG_STRIP_BYTES = 32 * 2**20
+_SEQUENTIAL_DRIVERS = ("PNG", "JPEG", "GIF", "WEBP")
+_SEQUENTIAL_PIXELS = 2048 * 2048
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Scene(AbstractContextManager["Scene"]):
     def _open(self, source: Any) -> None:
         dataset = self._dataset(source)
         self.name = str(dataset.name)
-        dataset = self._placed(dataset)
+        dataset = self._placed(self._unrolled(dataset))
         self.bands = _choose_bands(dataset, self.options.bands, self.name)
         self._has_mask = any(
             self._rasterio.enums.MaskFlags.all_valid not in flags
@@ -93,7 +96,7 @@ class Scene(AbstractContextManager["Scene"]):
         self.dtype = str(dataset.dtypes[self.bands[0] - 1])
         self.band_count = int(dataset.count)
         rows, columns = dataset.block_shapes[0]
-        self.has_long_strips = rows * columns * dataset.count > _BOUNDLESS_STRIP_BYTES
+        self.has_long_strips = rows * columns * dataset.count > _LONG_STRIP_BYTES
         self._reader = dataset if self.grid.is_native else self._resampled(dataset)
 
     def _dataset(self, source: Any) -> Any:
@@ -115,6 +118,27 @@ class Scene(AbstractContextManager["Scene"]):
                     f"`scene` must be a raster that GDAL reads, but {path!r} cannot be opened "
                     f"({error})."
                 ) from error
+
+    def _unrolled(self, dataset: Any) -> Any:
+        """Makes a tiled copy of a large picture that can only be decoded from its beginning."""
+        pixels = dataset.height * dataset.width
+        if dataset.driver not in _SEQUENTIAL_DRIVERS or pixels <= _SEQUENTIAL_PIXELS:
+            return dataset
+        folder = self._opened.enter_context(TemporaryDirectory(prefix="score_hf_"))
+        copy = os.path.join(folder, "copy.tif")
+        try:
+            self._rasterio.shutil.copy(
+                dataset, copy, driver="GTiff", tiled=True, compress="lzw", bigtiff="if_safer"
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", self._rasterio.errors.NotGeoreferencedWarning)
+                return self._opened.enter_context(self._rasterio.open(copy))
+        # GDAL's own errors come as they are here.
+        except Exception as error:
+            raise ValueError(
+                f"`scene` {self.name!r} cannot be decoded, or there is no room for a tiled copy of "
+                f"it in {os.path.dirname(folder)!r} ({error})."
+            ) from error
 
     def _placed(self, dataset: Any) -> Any:
         """Gives a dataset that only has ground control points rows, columns and a transform."""

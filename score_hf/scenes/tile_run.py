@@ -18,7 +18,10 @@ from .shards import WorkFolder
 TileProgress = Callable[[int, int, int], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_RETRY_AFTER_SECONDS = (0.2, 1.0, 3.0)
+# Disks and networks deserve a second chance.
+_RETRY_AFTER_SECONDS = (0.1, 1.0, 3.0)
+# So many tiles in a row that cannot be read mean that none can.
+_HOPELESS = 10
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def run_tiles(
         The tiles that failed.
 
     Raises:
-        OSError: If what was found cannot be stored.
+        OSError: If what was found cannot be stored, or tile after tile cannot be read.
     """
     todo = [
         _Place(row, column, grid.window(row, column))
@@ -93,9 +96,13 @@ def run_tiles(
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         try:
+            unreadable = 0
             for batch in _batches(_read_ahead(scene, reader, todo, 2 * batch_size), batch_size):
                 readable = []
                 for place, tile in batch:
+                    unreadable = unreadable + 1 if isinstance(tile, OSError) else 0
+                    if unreadable == _HOPELESS:
+                        raise OSError(f"{_HOPELESS} tiles in a row failed, the last one: {tile}")
                     if isinstance(tile, OSError):
                         failed.append(FailedTile(*_fields(place), str(tile)))
                     elif _is_empty(tile, grid.core(place.row, place.column)):

@@ -167,6 +167,19 @@ def test_a_plain_picture_gives_pixels(tmp_path):
         segmenter().segment(tmp_path / "s.png", output=tmp_path / "b.gpkg", options=options)
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_large_pictures_that_are_decoded_from_the_beginning(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr("score_hf.scenes.raster._SEQUENTIAL_PIXELS", 1000)
+    image = np.full((150, 200, 3), 40, dtype=np.uint8)
+    image[true_mask()] = 200
+    Image.fromarray(image).save(tmp_path / f"s.{suffix}", quality=95)
+    features = list(segmenter().iter_instances(tmp_path / f"s.{suffix}", options=TILES))
+    assert [one.found.window.top for one in features] == [5, 20, 55, 100]
+    (tmp_path / f"s.{suffix}").write_bytes((tmp_path / f"s.{suffix}").read_bytes()[:-300])
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        list(segmenter().iter_instances(tmp_path / f"s.{suffix}", options=TILES))
+
+
 def test_a_scene_without_objects_gives_an_empty_layer(tmp_path):
     outputs = [tmp_path / f"out{ending}" for ending in ENDINGS]
     empty = SceneSegmenter(lambda tiles: [[] for _ in tiles], ["box"])
