@@ -125,7 +125,10 @@ def test_activation_can_be_overridden(clips, tmp_path):
         (["--without-text-tower"], "`--without-text-tower` needs `--classes`"),
         (["--out-of-vocabulary", "both"], "must be general or context, got 'both'"),
         (["--dtype", "int8"], "`dtype` must be one of float32, bfloat16, float16, got 'int8'"),
-        (["--context", "ViT-B-32", "--context-weights", "{folder}"], "there is no file|no file is at"),
+        (
+            ["--context", "ViT-B-32", "--context-weights", "{folder}"],
+            "there is no file|no file is at",
+        ),
         (["--context", "RN50", "--context-weights", "{file}"], "got RN50, a ResNet"),
         (["--general-weights", "{file}"], "hold none of the tensors of general"),
         (["--context-activation", "relu"], "must be 'gelu' or 'quick_gelu', got 'relu'"),
