@@ -9,7 +9,7 @@ import numpy as np
 from .extras import import_pyproj, import_shapely
 from .ground import ModelGrid, to_coordinates
 from .groups import StitchedObject
-from .outlines import fill_holes, outline, simplified
+from .outlines import fill_holes, outlines, simplified
 from .vocabulary import SceneClass
 
 BATCH = 2048
@@ -123,16 +123,16 @@ class FeatureMaker:
 
     def _batch(self, objects: list[StitchedObject]) -> Iterator[Feature]:
         shapely = import_shapely()
-        outlines = np.array([outline(found) for found in objects])
-        pixels = np.rint(shapely.area(outlines)).astype(np.int64).tolist()
+        drawn = outlines(objects)
+        pixels = np.rint(shapely.area(drawn)).astype(np.int64).tolist()
         if self.grid.pixel_metres is not None:
             across, down = self.grid.pixel_metres
             if self.options.holes:
                 largest = self.options.holes / (across * down)
-                outlines = np.array([fill_holes(one, largest) for one in outlines])
+                drawn = np.array([fill_holes(one, largest) for one in drawn])
             if self.options.simplify:
-                outlines = simplified(outlines, self.options.simplify / max(across, down))
-        geometries = shapely.transform(outlines, self._to_coordinates)
+                drawn = simplified(drawn, self.options.simplify / max(across, down))
+        geometries = shapely.transform(drawn, self._to_coordinates)
         measures: list[tuple[float, float] | tuple[None, None]]
         measures = [(None, None)] * len(objects)
         if self._has_ground:
