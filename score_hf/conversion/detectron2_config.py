@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ..modeling.configuration_score import ScoreConfig
@@ -153,7 +154,12 @@ def read_config(
         fields["region_kernel_sizes"] = [3 + 2 * index for index in range(kernels)]
         fields["region_layers"] = shapes.count(layers)
         fields["region_intermediate_size"] = shapes.of(f"{layers}0.linear1.weight", 2)[0]
-    config = ScoreConfig(**fields)
+    try:
+        config = ScoreConfig(**fields)
+    except StrictDataclassError as error:
+        raise ValueError(
+            f"`checkpoint` tells of a model that cannot be: {error.__cause__ or error}"
+        ) from error
     if recipe is not None:
         _check_recipe(recipe, config, parts)
     return config
@@ -171,9 +177,10 @@ class _Shapes:
                 f"`checkpoint` is not complete: it has no {name}, by which its dimensions are read."
             )
         shape = tuple(self._state[name].shape)
-        if len(shape) != dimensions:
+        if len(shape) != dimensions or 0 in shape:
             raise ValueError(
-                f"`checkpoint` must hold {name} with {dimensions} dimensions, got shape {shape}."
+                f"`checkpoint` must hold {name} with {dimensions} dimensions, none of them empty, "
+                f"got shape {shape}."
             )
         return shape
 

@@ -144,6 +144,9 @@ def from_original(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str
 
     Returns:
         Tensors under ours, and the original names that have no place here.
+
+    Raises:
+        ValueError: If packed projections are no three.
     """
     ours: dict[str, Tensor] = {}
     unused = []
@@ -152,6 +155,11 @@ def from_original(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str
         if renamed is None:
             unused.append(name)
         elif ".in_proj_" in renamed:
+            if tensor.ndim == 0 or tensor.shape[0] % len(_PACKED):
+                raise ValueError(
+                    f"{name} must hold query, key and value projection one below the other, got "
+                    f"shape {tuple(tensor.shape)}."
+                )
             for part, projection in zip(tensor.chunk(3), _PACKED, strict=True):
                 ours[renamed.replace("in_proj_", f"{projection}.")] = part
         else:

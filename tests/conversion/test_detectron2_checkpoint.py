@@ -277,7 +277,11 @@ def test_what_is_no_such_checkpoint_is_refused(tokenizer):
     positions = {"clip_rs.clip_model.visual.positional_embedding": torch.zeros(250, 64)}
     refused(r"a square of patches, got 250 rows", state | positions)
     flat = {"void_embedding.weight": torch.zeros(32)}
-    refused(r"with 2 dimensions, got shape \(32,\)", state | flat)
+    refused(r"with 2 dimensions, none .* got shape \(32,\)", state | flat)
+    empty = {"backbone.clip_model.visual.trunk.stages.1.blocks.0.norm.weight": torch.zeros(0)}
+    refused(r"with 1 dimensions, none .* got shape \(0,\)", state | empty)
+    stages = {k: v for k, v in state.items() if ".trunk.stages.3" not in k}
+    refused(r"a model that cannot be: .* must have four stages .* got 3", stages)
 
 
 def test_weights_that_are_no_numbers_or_share_memory(tokenizer):

@@ -63,6 +63,12 @@ def test_attention_is_unpacked_and_projections_are_turned():
     assert ours["pixel_decoder.lateral.norm.weight"].item() == 1
 
 
+@pytest.mark.parametrize("packed", [torch.tensor(1.0), torch.zeros(4, 2)])
+def test_what_is_not_three_projections_is_refused(packed):
+    with pytest.raises(ValueError, match=r"gca\.multiattn\.0\.in_proj_weight must hold query, key"):
+        from_original({"gca.multiattn.0.in_proj_weight": packed})
+
+
 def test_strange_names_are_given_back():
     strange = {
         "backbone.clip_model.logit_scale_of_another": torch.zeros(1),
