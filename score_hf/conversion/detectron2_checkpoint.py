@@ -13,6 +13,7 @@ ensemble. What surrounds the network differs:
   the in-vocabulary scores alone.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,9 +241,12 @@ def _read_normalisation(recipe: Detectron2Recipe) -> dict[str, list[float]]:
         values = recipe.get(key)
         if values is None:
             continue
-        if not isinstance(values, list | tuple) or len(values) != 3:
+        least = 0.0 if name == "image_std" else -math.inf
+        given = values if isinstance(values, list | tuple) and len(values) == 3 else [None]
+        if not all(isinstance(one, int | float) and least < one < math.inf for one in given):
             raise ValueError(
-                f"`config_file` {recipe.path} must give {key} as three numbers, got {values!r}."
+                f"`config_file` {recipe.path} must give {key} as three numbers"
+                f"{' above 0' if name == 'image_std' else ''}, got {values!r}."
             )
         scaled = [float(value) / 255 for value in values]
         if max(abs(one - other) for one, other in zip(scaled, usual, strict=True)) > 1e-6:

@@ -157,8 +157,9 @@ def read_config(
     try:
         config = ScoreConfig(**fields)
     except StrictDataclassError as error:
+        sources = "`checkpoint` tells" if recipe is None else "`checkpoint` and `config_file` tell"
         raise ValueError(
-            f"`checkpoint` tells of a model that cannot be: {error.__cause__ or error}"
+            f"{sources} of a model that cannot be: {error.__cause__ or error}"
         ) from error
     if recipe is not None:
         _check_recipe(recipe, config, parts)

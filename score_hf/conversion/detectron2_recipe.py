@@ -115,7 +115,8 @@ def read_recipe(path: Path) -> Detectron2Recipe:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # ValueError: bytes that are no text, dates that are none; yaml nests as deep as it likes.
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"`config_file` {path} cannot be read as detectron2's yaml: {reason}"
@@ -144,6 +145,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("("):
         try:
             return ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             return value
     return value

@@ -208,6 +208,12 @@ def test_recipe_wins_where_shapes_are_silent(tokenizer):
         ({"MODEL__MASK_FORMER__NHEADS": "many"}, r"NHEADS as a number, got 'many'"),
         ({"MODEL__MASK_FORMER__NHEADS": 0}, r"NHEADS as a whole number above 0, got 0"),
         ({"MODEL__PIXEL_MEAN": [1.0]}, r"PIXEL_MEAN as three numbers, got \[1\.0\]"),
+        ({"MODEL__PIXEL_MEAN": [1, 2, "x"]}, r"PIXEL_MEAN as three numbers, got \[1, 2, 'x'\]"),
+        ({"MODEL__PIXEL_STD": [0, 1, 1]}, r"PIXEL_STD as three numbers above 0, got \[0, 1, 1\]"),
+        (
+            {"MODEL__SCORE__GEOMETRIC_ENSEMBLE_ALPHA": 5},
+            r"`config_file` tell of a model that cannot be: `alpha` must be between 0 and 1, got 5",
+        ),
     ],
 )
 def test_recipe_of_another_model_is_refused(tokenizer, values, said):

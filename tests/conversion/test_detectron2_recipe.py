@@ -70,3 +70,10 @@ def test_training_sets_that_are_no_names(tmp_path):
         path.write_text(f"MODEL: {{}}\nDATASETS: {{TRAIN: {written}}}\n")
         found = read_recipe(path).training_set()
         assert found is None if written != '"(broken"' else found == "(broken"
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "{day: 2001-99-99}"])
+def test_what_yaml_stumbles_over(tmp_path, value):
+    (tmp_path / "config.yaml").write_text(f"MODEL: {value}")
+    with pytest.raises(ValueError, match=r"^`config_file` .* cannot be read as detectron2's yaml"):
+        read_recipe(tmp_path / "config.yaml")
