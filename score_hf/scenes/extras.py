@@ -16,7 +16,7 @@ def _import(name: str) -> Any:
 
 def import_rasterio() -> Any:
     """Imports rasterio with the parts that scenes use."""
-    for part in ("enums", "features", "vrt", "windows", "warp", "errors", "shutil"):
+    for part in ("env", "enums", "features", "vrt", "windows", "warp", "errors", "shutil"):
         _import(f"rasterio.{part}")
     return _import("rasterio")
 

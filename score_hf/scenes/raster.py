@@ -14,6 +14,17 @@ from .pieces import Tile
 from .radiometry import Radiometry, measure, parse_stretch, valid_pixels
 
 _LONG_STRIP_BYTES = 32 * 2**20
+# By default GDAL would take a twentieth of the memory, and so grow with the scene.
+_CACHE_MEBIBYTES = 64
+_REMOTE_SETTINGS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_VERSION": "2",
+    "GDAL_HTTP_MAX_RETRY": "5",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+    "VSI_CACHE": "TRUE",
+}
 _SEQUENTIAL_DRIVERS = ("PNG", "JPEG", "GIF", "WEBP")
 _SEQUENTIAL_PIXELS = 2048 * 2048
 
@@ -42,6 +53,20 @@ class ReadingOptions:
             raise ValueError(
                 f"`bands` must be three numbers, red, green and blue, but got {self.bands}."
             )
+
+
+def _tune_gdal(remote: bool) -> None:
+    """Keeps GDAL's cache small and its reading of addresses quick, unless the user said how."""
+    settings = {"GDAL_CACHEMAX": str(_CACHE_MEBIBYTES)}
+    if remote:
+        settings |= _REMOTE_SETTINGS
+    for name, value in settings.items():
+        # The environment reaches all threads, and the other libraries that come with a GDAL.
+        if os.environ.setdefault(name, value) == value and name == "GDAL_CACHEMAX":
+            rasterio = import_rasterio()
+            # GDAL looks at the environment only before it has a cache.
+            with rasterio.Env():
+                rasterio.env.set_gdal_config(name, _CACHE_MEBIBYTES * 2**20)
 
 
 class Scene(AbstractContextManager["Scene"]):
@@ -108,6 +133,7 @@ class Scene(AbstractContextManager["Scene"]):
                 )
             return source
         path = os.fspath(source)
+        _tune_gdal(remote="://" in path or path.startswith("/vsi"))
         with warnings.catch_warnings():
             # Told by those who need a place on the ground.
             warnings.simplefilter("ignore", self._rasterio.errors.NotGeoreferencedWarning)
