@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.repocard import metadata_load
 from safetensors import SafetensorError, safe_open
 
 from ..auto_classes import register_auto_classes
 from ..modeling.configuration_score import ScoreConfig
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
+from .modelling_code import check_modelling_code
 
 _NEEDED = {
     "config.json": "its configuration",
@@ -51,22 +52,19 @@ def check_complete(folder: Path) -> None:
         _check_weights(folder, config)
         register_auto_classes()
         ScoreProcessor.from_pretrained(folder)
-        ModelCard.load(folder / "README.md")
-    except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
+        _check_card(folder / "README.md")
+    # Transformers raises whatever it stumbles over in a damaged file.
+    except Exception as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"`folder` {str(folder)!r} is not complete: {reason}") from error
 
 
 def _check_config(folder: Path) -> ScoreConfig:
     fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    kind = fields.get("model_type")
+    kind = fields.get("model_type") if isinstance(fields, dict) else None
     if kind != "score":
         raise ValueError(f"its config.json says `model_type` {kind!r} instead of 'score'")
-    code = {f"{entry.partition('.')[0]}.py" for entry in fields.get("auto_map", {}).values()}
-    lacking = sorted(name for name in code if not (folder / name).is_file())
-    if lacking:
-        raise ValueError(f"its config.json names modelling code that is not there, {lacking[0]}")
-    if not code:
+    if not check_modelling_code(folder):
         warnings.warn(
             f"{str(folder)!r} holds no modelling code, so only those who have score_hf installed "
             "can load it; load it and save it again to add the code.",
@@ -74,6 +72,15 @@ def _check_config(folder: Path) -> ScoreConfig:
         )
     config: ScoreConfig = ScoreConfig.from_pretrained(folder)
     return config
+
+
+def _check_card(path: Path) -> None:
+    if not metadata_load(path):
+        raise ValueError(
+            "its README.md does not begin with metadata between lines of ---, by which the Hub "
+            "knows what it is"
+        )
+    ModelCard.load(path)
 
 
 def _check_weights(folder: Path, config: ScoreConfig) -> None:
@@ -102,6 +109,8 @@ def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         files = sorted(set(index["weight_map"].values()))
     shapes: dict[str, tuple[int, ...]] = {}
     for name in files:
+        if Path(name).name != name:
+            raise ValueError(f"{_INDEX} lists {name!r}, which is no file beside it")
         if not (folder / name).is_file():
             raise ValueError(f"{name} is missing, which {_INDEX} lists")
         try:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -232,9 +233,9 @@ def _truncate(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-10])
 
 
-def _index(folder: Path) -> None:
+def _index(name: str, folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    index = {"weight_map": {"void_embedding.weight": "model-00001-of-00001.safetensors"}}
+    index = {"weight_map": {"void_embedding.weight": name}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -255,10 +256,24 @@ def _change(**fields):
         (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json"),
         (lambda folder: (folder / "processor_config.json").unlink(), "has no processor_config"),
         (lambda folder: (folder / "model.safetensors").unlink(), "neither model.safetensors nor"),
-        (_index, "model-00001-of-00001.safetensors is missing, which model.safetensors.index"),
+        (
+            partial(_index, "model-00001-of-00001.safetensors"),
+            "model-00001-of-00001.safetensors is missing, which model.safetensors.index",
+        ),
+        (partial(_index, "../b.safetensors"), r"lists '\.\./b.*', which is no file beside it"),
         (_truncate, "model.safetensors is damaged"),
         (lambda folder: (folder / "modeling_score.py").unlink(), "that is not there, modeling_sc"),
+        (lambda folder: (folder / "layers.py").unlink(), r"imports layers\.py, which is not there"),
+        (lambda folder: (folder / "layers.py").write_text("def"), r"layers\.py is no Python"),
+        (lambda folder: (folder / "prompts.py").unlink(), r"prompts\.py, which is not there"),
+        (
+            lambda folder: (folder / "modeling_score.py").write_text(""),
+            "names ScoreForInstanceSegmentation, which its modeling_score.py does not define",
+        ),
+        (lambda folder: (folder / "README.md").write_text("# A model"), "begin with metadata"),
         (lambda folder: (folder / "config.json").write_text("{"), "is not complete"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "says `model_type` None"),
+        (lambda folder: (folder / "processor_config.json").write_text("[]"), "is not complete"),
         (_change(model_type="clip"), "says `model_type` 'clip' instead of 'score'"),
         (_change(num_hidden_layers=3), "of its weights are missing, such as mask_decoder.layers.2"),
         (_change(num_queries=9), r"another shape than .* \(\(8, 32\) instead of \(9, 32\)\)"),
@@ -284,7 +299,8 @@ def test_a_folder_without_code_is_pushed_with_a_warning(hub, folder):
         path.unlink()
     for name in ("config.json", "processor_config.json", "tokenizer_config.json"):
         fields = json.loads((folder / name).read_text())
-        fields.pop("auto_map", None)
+        for part in (fields, fields.get("image_processor", {})):
+            part.pop("auto_map", None)
         (folder / name).write_text(json.dumps(fields))
     done = push(folder, NAME)
     assert done.exit_code == 0, done.stderr
