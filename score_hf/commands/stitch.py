@@ -46,7 +46,7 @@ def stitch(
     with plain_messages():
         outputs = outputs_by_format(output)
         shards = WorkFolder.existing(work)
-        plan = ScenePlan.from_dictionary(shards.plan)
+        plan = ScenePlan.from_dictionaries(shards.plan, shards.notes())
         vocabulary = None if classes_file is None else read_vocabulary(classes_file)
         if vocabulary is not None and names_of(vocabulary) != names_of(plan.classes):
             raise ValueError(

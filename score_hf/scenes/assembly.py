@@ -11,7 +11,8 @@ from .matching import MatchingRule
 from .pieces import Piece
 from .plan import ScenePlan
 from .stitching import stitch
-from .vector_files import VECTOR_FORMATS, FeatureFile, open_vector_file
+from .style import qml
+from .vector_files import VECTOR_FORMATS, FeatureFile, LayerSettings, open_vector_file
 
 FORMATS = {**VECTOR_FORMATS, "coco": ".json"}
 ReadTile = Callable[[int, int], list[Piece]]
@@ -156,7 +157,8 @@ def _open(plan: ScenePlan, format: str, path: Path, info: dict[str, Any]) -> Fea
     if format == "coco":
         size = (plan.grid.height, plan.grid.width)
         return CocoFile(path, plan.source_name, size, plan.classes, info)
-    return open_vector_file(path, format, plan.crs, plan.source_name)
+    settings = LayerSettings(plan.crs, plan.source_name, info, qml(plan.classes))
+    return open_vector_file(path, format, settings)
 
 
 def _batches(features: Iterator[Feature]) -> Iterator[Sequence[Feature]]:

@@ -58,7 +58,7 @@ class CocoFile(FeatureFile):
         described = {"description": "Instances found by score_hf", **info}
         head = {"info": described, "images": [image], "categories": categories, "failed": []}
         self._file: IO[str] = self.unfinished.open("w", encoding="utf-8")
-        self._file.write(json.dumps(head)[:-1] + ', "annotations": [')
+        self._file.write(json.dumps(head, sort_keys=True)[:-1] + ', "annotations": [')
 
     def add(self, features: Sequence[Feature]) -> None:
         """Writes features.

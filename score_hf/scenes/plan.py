@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -69,8 +69,8 @@ class ScenePlan:
         }
 
     @classmethod
-    def from_dictionary(cls, stored: dict[str, Any]) -> "ScenePlan":
-        """Reads what `as_dictionary` wrote."""
+    def from_dictionaries(cls, stored: dict[str, Any], notes: dict[str, Any]) -> "ScenePlan":
+        """Reads what `as_dictionary` and `notes` wrote."""
         metres = stored["pixel_metres"]
         grid = ModelGrid(
             stored["height"],
@@ -79,9 +79,9 @@ class ScenePlan:
             tuple(stored["scale"]),
             None if metres is None else tuple(metres),
         )
+        settings = notes.get("classes") or stored["classes"]
         classes = tuple(
-            SceneClass(one["name"], tuple(one["synonyms"]), one["seen"])
-            for one in stored["classes"]
+            SceneClass(**{**one, "synonyms": tuple(one["synonyms"])}) for one in settings
         )
         return cls(
             stored["source"],
@@ -93,6 +93,10 @@ class ScenePlan:
             classes,
             {name: stored[name] for name in ("file", "reading", "predictor")},
         )
+
+    def notes(self) -> dict[str, Any]:
+        """What the pieces do not depend on, ready for JSON."""
+        return {"classes": [asdict(one) for one in self.classes]}
 
     def with_classes(self, classes: Sequence[SceneClass]) -> "ScenePlan":
         """The same with other thresholds, limits and ways of merging."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +289,7 @@ class SceneSegmenter:
             check_outputs(plan, outputs, overwrite)
             folder = work_folder(outputs) if work is None else Path(work)
             shards = WorkFolder(folder, plan.as_dictionary())
-            shards.prepare(fresh)
+            shards.prepare(plan.notes(), fresh)
             grid = plan.tiles
             self._keep_from(plan.floor)
             failed = run_tiles(
@@ -356,7 +356,12 @@ def restitch(
             return []
 
     features = make_features(plan, read_tile, options.threshold, options.vectors)
-    info = {"threshold": options.threshold, "crs": plan.crs, **plan.origin["predictor"]}
+    info = {
+        **plan.as_dictionary(),
+        "threshold": options.threshold,
+        "vectors": asdict(options.vectors),
+        "merge": [one.merge for one in plan.classes],
+    }
     totals = write_features(plan, features, outputs, info)
     return SceneResult(plan, totals, outputs, missing, shards.path)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .pieces import Piece
 
-PLAN_FILE = "plan.json"
+PLAN_FILE, NOTES_FILE = "plan.json", "notes.json"
 
 
 class WorkFolder:
@@ -39,7 +39,7 @@ class WorkFolder:
         Raises:
             ValueError: If it is none.
         """
-        plan = _read_plan(path / PLAN_FILE)
+        plan = _read_json(path / PLAN_FILE)
         if plan is None:
             raise ValueError(
                 f"`work` must be the work folder of a run, with a {PLAN_FILE} in it, but "
@@ -47,10 +47,11 @@ class WorkFolder:
             )
         return cls(path, plan)
 
-    def prepare(self, fresh: bool = False) -> None:
+    def prepare(self, notes: dict[str, Any], fresh: bool = False) -> None:
         """Makes the folder, or checks that an older one belongs to the same plan.
 
         Args:
+            notes: What the tiles do not depend on, but what comes after them does.
             fresh: Whether what an older run left is thrown away.
 
         Raises:
@@ -62,7 +63,7 @@ class WorkFolder:
             shutil.rmtree(self.path / "tiles", ignore_errors=True)
             (self.path / PLAN_FILE).unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)
-        older = _read_plan(self.path / PLAN_FILE)
+        older = _read_json(self.path / PLAN_FILE)
         if older is not None and older != self.plan:
             changed = sorted(
                 name for name in {*older, *self.plan} if older.get(name) != self.plan.get(name)
@@ -72,9 +73,12 @@ class WorkFolder:
                 "repeat that run, give another `work` folder, or throw them away with `--fresh`."
             )
         if older is None:
-            _write_atomically(
-                self.path / PLAN_FILE, json.dumps(self.plan, indent=1).encode("utf-8")
-            )
+            _write_json(self.path / PLAN_FILE, self.plan)
+        _write_json(self.path / NOTES_FILE, notes)
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted by the last run; empty if it cannot be read."""
+        return _read_json(self.path / NOTES_FILE) or {}
 
     def _shard(self, row: int, column: int) -> Path:
         # A folder a row of tiles: file systems are slow with very many files in one.
@@ -145,7 +149,8 @@ class WorkFolder:
     def remove(self) -> None:
         """Deletes what the run made, and the folder if nothing else is in it."""
         shutil.rmtree(self.path / "tiles", ignore_errors=True)
-        (self.path / PLAN_FILE).unlink(missing_ok=True)
+        for name in (PLAN_FILE, NOTES_FILE):
+            (self.path / name).unlink(missing_ok=True)
         for folder in (self.path, self.path.parent):
             try:
                 folder.rmdir()
@@ -173,7 +178,7 @@ def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
     return pieces
 
 
-def _read_plan(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -181,10 +186,10 @@ def _read_plan(path: Path) -> dict[str, Any] | None:
     return plan if isinstance(plan, dict) else None
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        unfinished.write_bytes(content)
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from .extras import import_pyarrow, import_pyogrio, import_pyproj, import_shapely
 from .features import Feature
+from .style import style_geopackage
 
 LAYER = "instances"
 # Formats by the ending of their files.
@@ -95,18 +97,34 @@ class FeatureFile(ABC):
         self.unfinished.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class LayerSettings:
+    """What a vector file says of its features.
+
+    Args:
+        crs: Their coordinate reference system, as WKT; None if they are in pixels.
+        source: File name of the scene.
+        info: How they were made, ready for JSON.
+        style: The text of a .qml file; None for none.
+    """
+
+    crs: str | None
+    source: str
+    info: dict[str, Any] = field(default_factory=dict)
+    style: str | None = None
+
+
 class _TableFile(FeatureFile):
     """A vector file.
 
     Args:
         path: Where it goes.
-        crs: Of the features, as WKT; None if they are in pixels.
-        source: File name of the scene.
+        settings: What it says of its features.
     """
 
-    def __init__(self, path: Path, crs: str | None, source: str) -> None:
+    def __init__(self, path: Path, settings: LayerSettings) -> None:
         super().__init__(path)
-        self.crs, self.source = crs, source
+        self.settings = settings
 
     def add(self, features: Sequence[Feature]) -> None:
         """Writes features.
@@ -114,14 +132,14 @@ class _TableFile(FeatureFile):
         Args:
             features: The next ones.
         """
-        self._write(feature_table(features, self.written + 1, self.source))
+        self._write(feature_table(features, self.written + 1, self.settings.source))
         self.written += len(features)
 
     def complete(self) -> None:
         """Writes what comes last."""
         if not self.written:
             # So that also an empty layer has its columns.
-            self._write(feature_table([], 1, self.source))
+            self._write(feature_table([], 1, self.settings.source))
 
     @abstractmethod
     def _write(self, table: Any) -> None: ...
@@ -135,17 +153,27 @@ class GeoPackage(_TableFile):
             table,
             self.unfinished,
             driver="GPKG",
-            crs=self.crs,
+            crs=self.settings.crs,
             append=self.unfinished.exists(),
             layer=LAYER,
+            layer_metadata=None if self.unfinished.exists() else self._metadata(),
         )
+
+    def _metadata(self) -> dict[str, str]:
+        return {"score_hf": json.dumps(self.settings.info, sort_keys=True)}
+
+    def complete(self) -> None:
+        """Writes what comes last."""
+        super().complete()
+        if self.settings.style is not None:
+            style_geopackage(self.unfinished, LAYER, self.settings.style, _ANY_DATE)
 
 
 class GeoParquet(_TableFile):
     """GeoParquet 1.1, a row group a batch, with boxes by which readers skip rows."""
 
-    def __init__(self, path: Path, crs: str | None, source: str) -> None:
-        super().__init__(path, crs, source)
+    def __init__(self, path: Path, settings: LayerSettings) -> None:
+        super().__init__(path, settings)
         self._writer: Any = None
         self._bounds: np.ndarray | None = None
 
@@ -171,10 +199,11 @@ class GeoParquet(_TableFile):
     def complete(self) -> None:
         """Writes what comes last."""
         super().complete()
+        crs = self.settings.crs
         column: dict[str, Any] = {
             "encoding": "WKB",
             "geometry_types": ["MultiPolygon"],
-            "crs": None if self.crs is None else import_pyproj().CRS(self.crs).to_json_dict(),
+            "crs": None if crs is None else import_pyproj().CRS(crs).to_json_dict(),
             "covering": {
                 "bbox": {name: ["bbox", name] for name in ("xmin", "ymin", "xmax", "ymax")}
             },
@@ -186,7 +215,12 @@ class GeoParquet(_TableFile):
             "primary_column": "geometry",
             "columns": {"geometry": column},
         }
-        self._writer.add_key_value_metadata({"geo": json.dumps(described)})
+        self._writer.add_key_value_metadata(
+            {
+                "geo": json.dumps(described),
+                "score_hf": json.dumps(self.settings.info, sort_keys=True),
+            }
+        )
         self._writer.close()
 
     def abandon(self) -> None:
@@ -201,16 +235,15 @@ class ConvertedFile(_TableFile):
 
     Args:
         path: Where it goes.
-        crs: Of the features, as WKT; None if they are in pixels.
-        source: File name of the scene.
+        settings: What it says of its features.
         format: "fgb" or "geojson"; the latter follows RFC 7946, so its coordinates are longitude
             and latitude on WGS 84.
     """
 
-    def __init__(self, path: Path, crs: str | None, source: str, format: str) -> None:
-        super().__init__(path, crs, source)
+    def __init__(self, path: Path, settings: LayerSettings, format: str) -> None:
+        super().__init__(path, settings)
         self.format = format
-        self._growing = GeoPackage(path.with_name(f"{path.name}.gpkg"), crs, source)
+        self._growing = GeoPackage(path.with_name(f"{path.name}.gpkg"), settings)
 
     def _write(self, table: Any) -> None:
         self._growing._write(table)
@@ -229,13 +262,19 @@ class ConvertedFile(_TableFile):
                     reader,
                     self.unfinished,
                     driver=_DRIVERS[self.format],
-                    crs=self.crs,
+                    crs=self.settings.crs,
                     geometry_name=described["geometry_name"] or "wkb_geometry",
                     layer=LAYER,
                     **options,
                 )
         finally:
             self._growing.abandon()
+
+    def finish(self) -> None:
+        """Completes the file, puts it in its place, and its style beside it."""
+        super().finish()
+        if self.settings.style is not None:
+            self.path.with_suffix(".qml").write_text(self.settings.style, encoding="utf-8")
 
     def abandon(self) -> None:
         """Deletes what was written."""
@@ -264,14 +303,13 @@ def _write_arrow(
             raise OSError(f"{str(path)!r} cannot be written ({error}).") from error
 
 
-def open_vector_file(path: Path, format: str, crs: str | None, source: str) -> FeatureFile:
+def open_vector_file(path: Path, format: str, settings: LayerSettings) -> FeatureFile:
     """Begins a vector file.
 
     Args:
         path: Where it goes.
         format: A key of `VECTOR_FORMATS`.
-        crs: Of the features, as WKT; None if they are in pixels.
-        source: File name of the scene.
+        settings: What it says of its features.
 
     Returns:
         The file.
@@ -280,12 +318,12 @@ def open_vector_file(path: Path, format: str, crs: str | None, source: str) -> F
         ValueError: If the format needs a CRS and there is none.
     """
     if format == "gpkg":
-        return GeoPackage(path, crs, source)
+        return GeoPackage(path, settings)
     if format == "parquet":
-        return GeoParquet(path, crs, source)
-    if format == "geojson" and crs is None:
+        return GeoParquet(path, settings)
+    if format == "geojson" and settings.crs is None:
         raise ValueError(
-            f"GeoJSON holds longitudes and latitudes, but {source!r} has no coordinate reference "
-            "system; write gpkg, parquet, fgb or coco, which take pixels."
+            f"GeoJSON holds longitudes and latitudes, but {settings.source!r} has no coordinate "
+            "reference system; write gpkg, parquet, fgb or coco, which take pixels."
         )
-    return ConvertedFile(path, crs, source, format)
+    return ConvertedFile(path, settings, format)

@@ -61,7 +61,7 @@ def test_pictures_and_scenes_together_each_in_its_formats(segment, tmp_path):
     done = segment(tmp_path / "*.[tp][in][fg]", "-o", out, "--format", "coco,geojson")
     assert done.exit_code == 0, done.stderr
     assert sorted(path.name for path in out.iterdir()) == [
-        "port.geojson", "port.json", "results.json",
+        "port.geojson", "port.json", "port.qml", "results.json",
     ]  # fmt: skip
     assert json.loads((out / "port.json").read_text())["images"][0]["width"] == 200
     assert scene.name not in (out / "results.json").read_text()

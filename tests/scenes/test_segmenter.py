@@ -2,14 +2,18 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
 import pyarrow.parquet
+import pyogrio
 import pytest
 import rasterio
 import rasterio.features
@@ -33,7 +37,8 @@ ENDINGS = (".gpkg", ".parquet", ".fgb", ".geojson", ".json")
 
 
 def segmenter(predictor=None) -> SceneSegmenter:
-    return SceneSegmenter(predictor or BrightBoxes(), [SceneClass("box", seen=True)])
+    classes = [SceneClass("box", seen=True, color="#ff8000")]
+    return SceneSegmenter(predictor or BrightBoxes(), classes, "boxes")
 
 
 def read(path: Path) -> geopandas.GeoDataFrame:
@@ -84,9 +89,27 @@ def test_all_formats_hold_the_same_objects(tmp_path):
     assert (np.max(masks, axis=0) == true_mask()).all() and len(masks) == 4
     assert coco.loadCats(1)[0]["name"] == "box"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *sorted(f"out{ending}" for ending in ENDINGS),
+        *sorted(f"out{ending}" for ending in (*ENDINGS, ".qml")),
         "scene.tif",
     ]
+
+
+def test_a_geopackage_opens_coloured_and_tells_how_it_was_made(tmp_path):
+    path = tmp_path / "a.gpkg"
+    segmenter().segment(boxes_raster(tmp_path / "s.tif"), output=path, options=TILES)
+    with closing(sqlite3.connect(path)) as connection:
+        ((layer, column, style),) = connection.execute(
+            "SELECT f_table_name, f_geometry_column, styleQML FROM layer_styles WHERE useAsDefault"
+        ).fetchall()
+    described = pyogrio.read_info(path, layer=layer)
+    assert column == described["geometry_name"]
+    root = ElementTree.fromstring(style.partition("\n")[2])
+    assert [one.get("value") for one in root.iter("category")] == ["box"]
+    colors = {one.get("k"): one.get("v") for one in root.iter("prop")}
+    assert colors["outline_color"] == "255,128,0,255"
+    made = json.loads(described["layer_metadata"]["score_hf"])
+    assert made["threshold"] == 0.3 and made["predictor"] == {"name": "boxes"}
+    assert pyogrio.list_layers(path)[0, 0] == "instances"
 
 
 def test_geojson_follows_rfc_7946(tmp_path):
@@ -252,14 +275,10 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(tmp_path):
     outputs = [tmp_path / "two" / name for name in names]
     stopped = Interrupted(5)
     with pytest.raises(KeyboardInterrupt):
-        SceneSegmenter(stopped, [SceneClass("box", seen=True)], "boxes").segment(
-            scene, output=outputs, options=TILES
-        )
+        segmenter(stopped).segment(scene, output=outputs, options=TILES)
     assert not any(path.exists() for path in outputs)
     second = BrightBoxes()
-    result = SceneSegmenter(second, [SceneClass("box", seen=True)], "boxes").segment(
-        scene, output=outputs, options=TILES
-    )
+    result = segmenter(second).segment(scene, output=outputs, options=TILES)
     assert second.tiles + stopped.tiles == len(result.plan.tiles) and stopped.tiles == 5
     for name in names[:-1]:
         assert digest(tmp_path / "one" / name) == digest(tmp_path / "two" / name), name
@@ -307,7 +326,7 @@ class Slow(BrightBoxes):
         time.sleep(0.03)
         return super().__call__(tiles)
 print("ready", flush=True)
-SceneSegmenter(Slow(), [SceneClass("box", seen=True)], "BrightBoxes").segment(
+SceneSegmenter(Slow(), [SceneClass("box", seen=True, color="#ff8000")], "boxes").segment(
     {scene!r}, output={output!r}, options=SceneOptions(tile_size=64, overlap=12)
 )
 """
