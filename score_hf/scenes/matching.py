@@ -85,13 +85,13 @@ def match(
     second_tile: Window,
     rule: MatchingRule,
 ) -> list[Link]:
-    """Finds the pieces of two overlapping tiles that show one object.
+    """Finds evidence that pieces of two overlapping tiles show one object.
 
-    Of one class only, and by two tests. Agreement, one to one: inside the band both masks are
-    mostly the same, best first. Continuity, for what is left: a mask is cut by the side of its
-    tile, and each run of the pixels in which it is cut goes to the mask of the other tile that
-    covers it. Stuff is tested for continuity in any case: rings and bends enter a tile in several
-    pieces.
+    Between pieces of one class, by three tests, the surest first. Agreement: inside the band both
+    masks are mostly the same. Inclusion: most of the smaller one lies in the other. Continuity: a
+    mask is cut by the side of its tile, and each run of the pixels in which it is cut goes to the
+    mask of the other tile that covers it. A piece may be linked with several; which links hold is
+    for `Groups` to say.
 
     Args:
         firsts: Pieces of the one tile.
@@ -106,9 +106,7 @@ def match(
     band = first_tile.intersection(second_tile)
     firsts, seconds = _inside(firsts, band, rule), _inside(seconds, band, rule)
     links: list[Link] = []
-    candidates: list[tuple[tuple[float, ...], int, int]] = []
-    near_first: dict[int, list[Piece]] = {}
-    near_second: dict[int, list[Piece]] = {}
+    near: dict[Piece, list[Piece]] = {}
     for i, j in _meeting(firsts, seconds, band):
         first, second = firsts[i], seconds[j]
         if first.label != second.label:
@@ -116,37 +114,28 @@ def match(
         common = first.common_pixels(second, band)
         if not common:
             continue
-        near_first.setdefault(i, []).append(second)
-        near_second.setdefault(j, []).append(first)
+        near.setdefault(first, []).append(second)
+        near.setdefault(second, []).append(first)
         pixels = first.count(band), second.count(band)
         agreement, inclusion = common / (sum(pixels) - common), common / min(pixels)
         if agreement >= rule.agreement:
-            strength = (0, -agreement)
+            test, share = 0, agreement
         elif inclusion >= rule.inclusion:
-            strength = (1, -inclusion)
+            test, share = 1, inclusion
         else:
             continue
         faint = sum(not rule.passes(one.label, one.score) for one in (first, second))
         difference = abs(first.score - second.score)
-        order = (strength[0], faint, strength[1], difference, first.number, second.number)
-        candidates.append((order, i, j))
-
-    used_firsts, used_seconds = set(), set()
-    for rank, i, j in sorted(candidates):
-        if i not in used_firsts and j not in used_seconds:
-            used_firsts.add(i)
-            used_seconds.add(j)
-            links.append(Link(firsts[i], seconds[j], rank))
-
-    for pieces, near, used, tile, other_tile in (
-        (firsts, near_first, used_firsts, first_tile, second_tile),
-        (seconds, near_second, used_seconds, second_tile, first_tile),
+        order = (test, faint, -share, difference, first.number, second.number)
+        links.append(Link(first, second, order))
+    for pieces, tile, other_tile in (
+        (firsts, first_tile, second_tile),
+        (seconds, second_tile, first_tile),
     ):
         lines = _cut_lines(tile, other_tile)
-        for index, others in near.items():
-            piece = pieces[index]
-            if piece.is_cut and (index not in used or rule.of(piece.label) == "stuff"):
-                links.extend(_continuations(piece, others, lines, rule))
+        for piece in pieces:
+            if piece.is_cut and piece in near:
+                links.extend(_continuations(piece, near[piece], lines, rule))
     return links
 
 
