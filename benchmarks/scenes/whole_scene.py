@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 
 from score_hf.scenes import Found, SceneOptions, SceneSegmenter, Tile
-from score_hf.scenes.segmenter import restitch
+from score_hf.scenes.result import restitch
 from score_hf.scenes.shards import WorkFolder
 
 _CELL, _BLOCK = 64, 1024

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..inference import Segmenter
+    from ..scenes import SceneOptions, SceneResult, SceneSegmenter
     from ..scenes.matching import Merge
-    from ..scenes.segmenter import SceneOptions, SceneResult, SceneSegmenter
     from ..scenes.vocabulary import SceneClass
 
 MERGE_KINDS = ("things", "stuff", "none")
@@ -90,7 +90,7 @@ def scene_outputs(request: SceneRequest, scenes: Collection[str]) -> dict[str, d
         For each scene the path of each format.
     """
     from ..scenes.assembly import FORMATS
-    from ..scenes.segmenter import outputs_by_format
+    from ..scenes.result import outputs_by_format
 
     if request.is_one_file:
         return {scene: outputs_by_format(request.output) for scene in scenes}

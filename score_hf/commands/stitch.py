@@ -38,7 +38,7 @@ def stitch(
     from ..scenes import SceneOptions, VectorOptions
     from ..scenes.assembly import check_outputs
     from ..scenes.plan import ScenePlan
-    from ..scenes.segmenter import outputs_by_format, restitch
+    from ..scenes.result import outputs_by_format, restitch
     from ..scenes.shards import WorkFolder
     from ..scenes.vocabulary import names_of, read_vocabulary
     from .segmenting_scenes import check_merge, result_table, with_settings

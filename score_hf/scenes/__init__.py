@@ -7,9 +7,11 @@ from .features import Feature, VectorOptions
 from .grid import TileGrid, Window
 from .groups import StitchedObject
 from .matching import MatchingRule
+from .options import SceneOptions
 from .pieces import Found, Piece, Predictor, Tile, make_pieces
 from .raster import ReadingOptions, Scene
-from .segmenter import SceneOptions, SceneResult, SceneSegmenter
+from .result import SceneResult
+from .segmenter import SceneSegmenter
 from .stitching import stitch
 from .vocabulary import SceneClass
 

@@ -57,6 +57,12 @@ class ScorePredictor:
         return self.segmenter.processor.image_processor.size.shortest_edge or _USUAL_SIDE
 
     @property
+    def capacity(self) -> int:
+        """How many instances the model can find in a picture."""
+        queries = self.segmenter.model.config.num_queries
+        return min(queries, self.segmenter.processor.image_processor.max_detections)
+
+    @property
     def classes(self) -> list[SceneClass]:
         """The vocabulary."""
         return [

@@ -2,117 +2,28 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..bundled import DEFAULT_MODEL
-from ..inference import DEFAULT_THRESHOLD, Segmenter
-from ..processing.predictions import check_count, check_fraction
-from .assembly import (
-    FORMATS,
-    ClassTotal,
-    check_outputs,
-    make_features,
-    write_features,
-)
-from .extras import import_geopandas
-from .features import Feature, VectorOptions
+from ..inference import Segmenter
+from .assembly import check_outputs, make_features
+from .crowding import CrowdSplitter
+from .features import Feature
+from .options import SceneOptions
 from .pieces import Piece, Predictor, make_pieces
 from .plan import ScenePlan, plan_scene
-from .raster import ReadingOptions, Scene
+from .raster import Scene
+from .result import SceneResult, outputs_by_format, restitch, work_folder
 from .score_predictor import ScorePredictor
 from .shards import WorkFolder
-from .tile_run import FailedTile, TileProgress, run_tiles
+from .tile_run import TileProgress, run_tiles
 from .vocabulary import SceneClass
 
-DEFAULT_FLOOR = 0.05
 _DEFAULT_TILE, _LARGEST_OVERLAP = 1024, 160
-
-
-@dataclass(frozen=True)
-class SceneOptions:
-    """How a scene is segmented.
-
-    Args:
-        threshold: Lowest score of an instance.
-        floor: Lowest score of what is kept of tiles while they are merged, and for merging again
-            with another threshold; at most `threshold`.
-        tile_size: Side of a tile in pixels that the model sees; None: what the predictor likes.
-        overlap: How many pixels tiles share at least: what the model sees around what it decides;
-            None: 160, or a quarter of a small tile.
-        batch_size: How many tiles are computed together.
-        reading: How the scene is read.
-        vectors: What becomes of outlines.
-    """
-
-    threshold: float = DEFAULT_THRESHOLD
-    floor: float = DEFAULT_FLOOR
-    tile_size: int | None = None
-    overlap: int | None = None
-    batch_size: int = 1
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
-    vectors: VectorOptions = field(default_factory=VectorOptions)
-
-    def __post_init__(self) -> None:
-        check_fraction(self.threshold, "threshold")
-        check_fraction(self.floor, "floor")
-        check_count(self.batch_size, "batch_size")
-
-
-@dataclass(frozen=True)
-class SceneResult:
-    """What became of a scene.
-
-    Args:
-        plan: What was done.
-        totals: What was found of each class; empty if tiles failed.
-        outputs: The files that were written, by format.
-        failed: Tiles that could not be read or computed; then no file is written.
-        work: The folder of what was computed, if it is still there.
-    """
-
-    plan: ScenePlan
-    totals: list[ClassTotal]
-    outputs: dict[str, Path]
-    failed: list[FailedTile]
-    work: Path | None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Instances by class name."""
-        return {total.name: total.count for total in self.totals}
-
-    @property
-    def area_m2(self) -> dict[str, float | None]:
-        """Ground area by class name."""
-        return {total.name: total.area_m2 for total in self.totals}
-
-    def to_geodataframe(self) -> Any:
-        """Reads the features as a geopandas GeoDataFrame.
-
-        Raises:
-            ImportError: If geopandas is missing.
-            ValueError: If no vector file was written.
-        """
-        geopandas = import_geopandas()
-        for format, path in self.outputs.items():
-            if format == "parquet":
-                return geopandas.read_parquet(path)
-            if format != "coco":
-                return geopandas.read_file(path)
-        raise ValueError("No vector file was written; give `output` one of gpkg, parquet or fgb.")
-
-    def explore(self, **options: Any) -> Any:
-        """Shows the features on an interactive map, by geopandas and folium.
-
-        Args:
-            **options: Those of `GeoDataFrame.explore`.
-        """
-        options = {"column": "class_name", "tooltip": ["class_name", "score", "area_m2"], **options}
-        return self.to_geodataframe().explore(**options)
 
 
 class SceneSegmenter:
@@ -123,6 +34,8 @@ class SceneSegmenter:
         classes: The vocabulary, names or more; None: that of SCORE's predictor.
         identity: Tells a predictor that is not SCORE's from others, so that tiles of another are
             never taken for its own; change it when the predictor changes.
+        capacity: How many instances a predictor that is not SCORE's can find in a tile; tiles where
+            it has found nearly so many are seen again in closer views. None: any number.
 
     Raises:
         ValueError: If `classes` are missing.
@@ -133,14 +46,16 @@ class SceneSegmenter:
         predictor: Predictor,
         classes: Sequence[str | SceneClass] | None = None,
         identity: str | None = None,
+        capacity: int | None = None,
     ) -> None:
-        self.predictor = predictor
+        self.predictor, self.capacity = predictor, capacity
         self.identity: dict[str, Any] = {
             "name": identity or getattr(predictor, "__qualname__", type(predictor).__qualname__)
         }
         self.tile_size = _DEFAULT_TILE
         if isinstance(predictor, ScorePredictor):
             self.identity, self.tile_size = predictor.identity, predictor.tile_size
+            self.capacity = predictor.capacity
             classes = classes or predictor.classes
         if not classes:
             raise ValueError("`classes` must name the classes of the predictor, but got none.")
@@ -206,7 +121,17 @@ class SceneSegmenter:
             overlap = max(1, min(_LARGEST_OVERLAP, tile // 4))
         least = [one.threshold for one in self.classes if one.threshold is not None]
         floor = min([options.floor, options.threshold, *least])
-        return plan_scene(scene, self.classes, tile, overlap, floor, self.identity)
+        identity = dict(self.identity)
+        if self.capacity is not None:
+            identity |= {"capacity": self.capacity, "merge": [one.merge for one in self.classes]}
+        return plan_scene(scene, self.classes, tile, overlap, floor, identity)
+
+    def _predictor(self, floor: float) -> Predictor:
+        if isinstance(self.predictor, ScorePredictor):
+            self.predictor.floor = floor
+        if self.capacity is None:
+            return self.predictor
+        return CrowdSplitter(self.predictor, self.capacity, [one.merge for one in self.classes])
 
     def iter_instances(
         self,
@@ -234,11 +159,11 @@ class SceneSegmenter:
         with Scene(scene, options.reading) as opened:
             plan = self.plan(opened, options)
             grid = plan.tiles
-            self._keep_from(plan.floor)
+            predictor = self._predictor(plan.floor)
 
             def read_tile(row: int, column: int) -> list[Piece]:
                 tile = opened.read(grid.window(row, column))
-                (found,) = self.predictor([tile])
+                (found,) = predictor([tile])
                 return make_pieces(tile, found, grid, len(plan.classes))
 
             yield from make_features(plan, read_tile, options.threshold, options.vectors)
@@ -291,111 +216,22 @@ class SceneSegmenter:
             shards = WorkFolder(folder, plan.as_dictionary())
             shards.prepare(plan.notes(), fresh)
             grid = plan.tiles
-            self._keep_from(plan.floor)
+            predictor = self._predictor(plan.floor)
             failed = run_tiles(
                 opened,
                 grid,
-                self.predictor,
+                predictor,
                 shards,
                 list(grid),
                 len(plan.classes),
                 options.batch_size,
                 progress,
             )
+        split = predictor.split_tiles if isinstance(predictor, CrowdSplitter) else 0
         if failed:
-            return SceneResult(plan, [], {}, failed, folder)
-        result = restitch(shards, plan, outputs, options)
+            return SceneResult(plan, [], {}, failed, folder, split)
+        result = replace(restitch(shards, plan, outputs, options), split_tiles=split)
         if keep_work:
             return result
         shards.remove()
         return replace(result, work=None)
-
-    def _keep_from(self, floor: float) -> None:
-        if isinstance(self.predictor, ScorePredictor):
-            self.predictor.floor = floor
-
-
-def restitch(
-    shards: WorkFolder,
-    plan: ScenePlan,
-    outputs: dict[str, Path],
-    options: SceneOptions,
-    partial: bool = False,
-) -> SceneResult:
-    """Merges the tiles of a work folder, without the network, and writes files.
-
-    Args:
-        shards: With all tiles of the plan.
-        plan: Of the scene; its classes may have other thresholds, limits and ways of merging.
-        outputs: Path by format.
-        options: Threshold and outlines.
-        partial: Whether tiles that are missing or damaged are passed over.
-
-    Returns:
-        What was found and written; the tiles that were passed over are `failed`.
-
-    Raises:
-        OSError: If a file cannot be written.
-        ValueError: If a tile is missing or damaged, or the threshold is lower than what was kept.
-    """
-    grid = plan.tiles
-    missing: list[FailedTile] = []
-
-    def read_tile(row: int, column: int) -> list[Piece]:
-        try:
-            return shards.read(row, column)
-        except (OSError, ValueError) as error:
-            reason = "it is not done" if isinstance(error, FileNotFoundError) else str(error)
-            if not partial:
-                raise ValueError(
-                    f"{str(shards.path)!r} lacks the tile in row {row}, column {column} "
-                    f"({reason}): run the same `score-hf segment` again, or stitch with "
-                    "`--partial`."
-                ) from error
-            missing.append(FailedTile(row, column, grid.window(row, column), reason))
-            return []
-
-    features = make_features(plan, read_tile, options.threshold, options.vectors)
-    info = {
-        **plan.as_dictionary(),
-        "threshold": options.threshold,
-        "vectors": asdict(options.vectors),
-        "merge": [one.merge for one in plan.classes],
-    }
-    totals = write_features(plan, features, outputs, info)
-    return SceneResult(plan, totals, outputs, missing, shards.path)
-
-
-def outputs_by_format(
-    output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-) -> dict[str, Path]:
-    """Tells the formats of files by their endings.
-
-    Args:
-        output: One or several paths.
-
-    Returns:
-        Path by format.
-
-    Raises:
-        ValueError: If an ending is not known, or two files have one format.
-    """
-    paths = [output] if isinstance(output, str | os.PathLike) else list(output)
-    outputs: dict[str, Path] = {}
-    for path in map(Path, paths):
-        formats = [name for name, suffix in FORMATS.items() if suffix == path.suffix.lower()]
-        if not formats or formats[0] in outputs:
-            raise ValueError(
-                f"`output` must end in {', '.join(FORMATS.values())}, each at most once, but got "
-                f"{str(path)!r}."
-            )
-        outputs[formats[0]] = path
-    if not outputs:
-        raise ValueError(f"`output` must name a file that ends in {', '.join(FORMATS.values())}.")
-    return outputs
-
-
-def work_folder(outputs: dict[str, Path]) -> Path:
-    """The place of the work folder if none is given: beside the first output."""
-    first = next(iter(outputs.values()))
-    return first.parent / ".work" / first.stem

@@ -79,11 +79,14 @@ def test_the_best_pairs_are_joined_first():
 
 
 def test_what_agrees_is_joined_before_what_is_included():
-    # Of the left, the large one agrees by two thirds, and the small one lies in the right view.
-    left = [box(r(2, 14), r(4, 20), 0.9), box(r(4, 6), r(10, 20), 0.6)]
-    right = box(r(2, 10), r(12, 30), 0.9)
+    # Of the left, the large one agrees by 10 rows of 14, and the small one lies in the right view.
+    left = [box(r(2, 14), r(4, 20), 0.9), box(r(5, 7), r(10, 20), 0.6)]
+    right = box(r(4, 16), r(12, 30), 0.9)
     found = run(PAIR, {(0, 0): left, (0, 1): [right]})
-    assert [(one[0][1], one[1], one[3]) for one in found] == [(14, (4, 30), 2), (6, (10, 16), 1)]
+    assert [(one[0], one[1], one[3]) for one in found] == [
+        ((2, 16), (4, 30), 2),
+        ((5, 7), (10, 16), 1),
+    ]
 
 
 def test_of_equal_views_those_with_like_scores_are_joined():
