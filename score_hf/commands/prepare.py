@@ -1,12 +1,12 @@
 """`score-hf prepare`: data sets as people download them, brought to one form in Parquet."""
 
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ..training.extras import missing_packages
 from .preparing import prepare_splits
 from .terminal import FAILURE, USAGE, fail, plain_messages
 
@@ -43,9 +43,9 @@ prepare = typer.Typer(
 @prepare.callback()
 def check_packages() -> None:
     """Refuse to begin without the packages that write Parquet."""
-    missing = [name for name in ("datasets", "pyarrow") if find_spec(name) is None]
-    if missing:
-        fail(f"preparing needs {' and '.join(missing)}: run `pip install 'score-hf[train]'`.")
+    missing = missing_packages("preparing needs", "datasets", "pyarrow")
+    if missing is not None:
+        fail(missing)
 
 
 @prepare.command("drawn")

@@ -2,12 +2,12 @@
 
 import shlex
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..training.extras import missing_packages
 from .terminal import FAILURE, INTERRUPTED, complain, fail, plain_messages
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def table(
     Runs are shared by all tables with the same --output. What is done is skipped, what was
     stopped goes on with the same command.
     """
-    missing = [name for name in ("accelerate", "datasets", "yaml") if find_spec(name) is None]
-    if missing:
-        fail(f"tables need {' and '.join(missing)}: run `pip install 'score-hf[train]'`.")
+    missing = missing_packages("tables need", "accelerate", "datasets", "scipy")
+    if missing is not None:
+        fail(missing)
     from ..tables.paper import TABLES
     from ..tables.plan import cells_of
     from ..tables.workspace import Workspace

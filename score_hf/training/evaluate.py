@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .extras import missing_packages
+
 
 class OutOfVocabulary(str, Enum):
     """Which CLIP scores classes out of vocabulary."""
@@ -126,6 +128,9 @@ def evaluate(
 
     A run that was stopped goes on where it was when it is started again.
     """
+    missing = missing_packages("evaluation needs", "datasets")
+    if missing is not None:
+        raise ValueError(missing)
     from .. import __version__
     from ..bundled import DEFAULT_MODEL
     from ..data.loading import load_split

@@ -14,6 +14,14 @@ import argparse
 from collections import deque
 from pathlib import Path
 
+from .extras import missing_packages
+
+# Told before the imports below would end in a traceback.
+if __name__ == "__main__" and (
+    missing := missing_packages("training needs", "accelerate", "datasets", "scipy")
+):
+    raise SystemExit(f"train: {missing}")
+
 import torch
 import yaml
 from accelerate import PartialState

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .run import check_folder
+from score_hf.training.extras import missing_packages
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{folder} holds no manifest.json: it is no set of goldens.")
     if model is not None and not model.is_dir():
         parser.error(f"{model} is no folder of a model.")
+    missing = missing_packages(
+        "the checks need", "open_clip", "ftfy", "scipy", extra="convert,train"
+    )
+    if missing is not None:
+        parser.error(missing)
+    from .run import check_folder
+
     torch.set_num_threads(1)
     report = check_folder(folder, model)
     print(*report.lines(), sep="\n")
