@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import Any
 
 
-def _import(name: str) -> Any:
+def _import(name: str, extra: str = "geo") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
         raise ImportError(
-            f"Whole scenes need the package {package}: run `pip install 'score-hf[geo]'` ({error})."
+            f"This needs the package {package}: run `pip install 'score-hf[{extra}]'` ({error})."
         ) from error
 
 
@@ -46,3 +46,8 @@ def import_pyarrow() -> Any:
 def import_geopandas() -> Any:
     """Imports geopandas."""
     return _import("geopandas")
+
+
+def import_ray() -> Any:
+    """Imports Ray."""
+    return _import("ray", extra="ray")

@@ -128,11 +128,8 @@ def match(
         difference = abs(first.score - second.score)
         order = (test, faint, -share, difference, first.number, second.number)
         links.append(Link(first, second, order))
-    for pieces, tile, other_tile in (
-        (firsts, first_tile, second_tile),
-        (seconds, second_tile, first_tile),
-    ):
-        lines = _cut_lines(tile, other_tile)
+    for pieces, tile in ((firsts, first_tile), (seconds, second_tile)):
+        lines = _cut_lines(tile, band)
         for piece in pieces:
             if piece.is_cut and piece in near:
                 links.extend(_continuations(piece, near[piece], lines, rule))
@@ -176,21 +173,18 @@ def _continuations(
                 yield Link(piece, other, order)
 
 
-def _cut_lines(tile: Window, other: Window) -> list[Window]:
-    """The outermost lines of pixels of a tile at those sides beyond which the other sees on."""
-    band = tile.intersection(other)
+def _cut_lines(tile: Window, band: Window) -> list[Window]:
+    """The outermost lines of pixels of a tile that lie in a band."""
     lines = []
     for depth in range(CUT_MARGIN):
         top, left = tile.top + depth, tile.left + depth
         bottom, right = tile.bottom - depth, tile.right - depth
-        if other.top < tile.top:
-            lines.append(Window(top, band.left, top + 1, band.right))
-        if other.left < tile.left:
-            lines.append(Window(band.top, left, band.bottom, left + 1))
-        if other.bottom > tile.bottom:
-            lines.append(Window(bottom - 1, band.left, bottom, band.right))
-        if other.right > tile.right:
-            lines.append(Window(band.top, right - 1, band.bottom, right))
+        lines += [
+            Window(top, band.left, top + 1, band.right),
+            Window(band.top, left, band.bottom, left + 1),
+            Window(bottom - 1, band.left, bottom, band.right),
+            Window(band.top, right - 1, band.bottom, right),
+        ]
     return [line for line in lines if band.contains(line)]
 
 

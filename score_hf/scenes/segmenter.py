@@ -12,6 +12,7 @@ from ..bundled import DEFAULT_MODEL
 from ..inference import Segmenter
 from .assembly import check_outputs, make_features
 from .crowding import CrowdSplitter
+from .engines import Engine, TilePlaces
 from .features import Feature
 from .options import SceneOptions
 from .pieces import Piece, Predictor, make_pieces
@@ -20,7 +21,7 @@ from .raster import Scene
 from .result import SceneResult, outputs_by_format, restitch, work_folder
 from .score_predictor import ScorePredictor
 from .shards import WorkFolder
-from .tile_run import TileProgress, run_tiles
+from .tile_run import FailedTile, TileProgress, run_tiles
 from .vocabulary import SceneClass
 
 _DEFAULT_TILE, _LARGEST_OVERLAP = 1024, 160
@@ -179,6 +180,7 @@ class SceneSegmenter:
         fresh: bool = False,
         overwrite: bool = False,
         progress: TileProgress | None = None,
+        engine: Engine | None = None,
     ) -> SceneResult:
         """Segments a scene into files.
 
@@ -196,10 +198,11 @@ class SceneSegmenter:
             fresh: Whether what an interrupted run left is thrown away.
             overwrite: Whether files that are there are replaced.
             progress: Told after each batch of tiles what is done.
+            engine: Has tiles computed by other processes too; None: this one computes all.
 
         Returns:
             What was found and written. If tiles failed, no file is written; the same call then
-            computes only those again.
+            computes only those again. Nothing is written by a process that helps another.
 
         Raises:
             OSError: If a file cannot be written.
@@ -215,18 +218,16 @@ class SceneSegmenter:
             folder = work_folder(outputs) if work is None else Path(work)
             shards = WorkFolder(folder, plan.as_dictionary())
             shards.prepare(plan.notes(), fresh)
-            grid = plan.tiles
             predictor = self._predictor(plan.floor)
-            failed = run_tiles(
-                opened,
-                grid,
-                predictor,
-                shards,
-                list(grid),
-                len(plan.classes),
-                options.batch_size,
-                progress,
-            )
+            tiles = list(plan.tiles)
+            if engine is not None:
+                undone = [tile for tile in tiles if not shards.is_done(*tile)]
+                mine = engine.start(undone, folder)
+                self._run(opened, plan, predictor, shards, mine, options, progress)
+                engine.wait()
+                if engine.is_helper:
+                    return SceneResult(plan, [], {}, [], folder)
+            failed = self._run(opened, plan, predictor, shards, tiles, options, progress)
         split = predictor.split_tiles if isinstance(predictor, CrowdSplitter) else 0
         if failed:
             return SceneResult(plan, [], {}, failed, folder, split)
@@ -235,3 +236,48 @@ class SceneSegmenter:
             return result
         shards.remove()
         return replace(result, work=None)
+
+    def compute_tiles(
+        self,
+        scene: str | os.PathLike[str],
+        options: SceneOptions,
+        work: str | os.PathLike[str],
+        tiles: TilePlaces,
+    ) -> list[FailedTile]:
+        """Computes tiles for a work folder, which another process has prepared.
+
+        Args:
+            scene: A path or address.
+            options: How the scene is segmented.
+            work: The work folder.
+            tiles: Rows and columns.
+
+        Returns:
+            The tiles that failed.
+
+        Raises:
+            OSError: If what was found cannot be stored.
+            ValueError: If the work folder is none, or that of another plan.
+        """
+        with Scene(scene, options.reading) as opened:
+            plan = self.plan(opened, options)
+            shards = WorkFolder(Path(work), plan.as_dictionary())
+            if WorkFolder.existing(Path(work)).key != shards.key:
+                raise ValueError(f"`work` {str(work)!r} belongs to another run.")
+            predictor = self._predictor(plan.floor)
+            return self._run(opened, plan, predictor, shards, tiles, options, None)
+
+    def _run(
+        self,
+        scene: Scene,
+        plan: ScenePlan,
+        predictor: Predictor,
+        shards: WorkFolder,
+        tiles: TilePlaces,
+        options: SceneOptions,
+        progress: TileProgress | None,
+    ) -> list[FailedTile]:
+        classes = len(plan.classes)
+        return run_tiles(
+            scene, plan.tiles, predictor, shards, tiles, classes, options.batch_size, progress
+        )
