@@ -16,6 +16,7 @@ from .presets import list_presets
 from .texts import BELOW, introduction
 
 TITLE = "SCORE: name what to find in an aerial picture"
+_CANCELLED = "Cancelled."
 _MODEL_QUEUE, _DRAWING_QUEUE, _DRAWING_AT_ONCE = "model", "drawing", 4
 
 # On a narrow screen the result lies below what was asked.
@@ -109,13 +110,18 @@ def _connect(
         example = examples[event.index]
         return str(example.picture), example.classes
 
+    def tell_failure(status: str) -> tuple[str, Any]:
+        # The page may take the end of a cancelled run for a failure.
+        told = status if status == _CANCELLED else "That did not work: see the message."
+        return told, gr.update(interactive=False)
+
     taken = asked["examples"].click(
         take_example, None, [asked["upload"], asked["names"]], **at_once
     )
     started = [asked["segment"].click, asked["names"].submit, taken.then]
     running = [run(event, trigger_mode="once") for event in started]
     asked["cancel"].click(
-        lambda: ("Cancelled.", gr.update(interactive=False)),
+        lambda: (_CANCELLED, gr.update(interactive=False)),
         None,
         [parts["status"], asked["cancel"]],
         cancels=running,
@@ -124,8 +130,8 @@ def _connect(
     for one in running:
         one.success(None, None, None, js=_SCROLL_TO_RESULT, **at_once)
         one.failure(
-            lambda: ("That did not work: see the message.", gr.update(interactive=False)),
-            None,
+            tell_failure,
+            parts["status"],
             [parts["status"], asked["cancel"]],
             **at_once,
         )
