@@ -9,8 +9,8 @@ from PIL import Image
 
 from ..inference import NamedClass
 from ..modeling.open_vocabulary import ensemble_vocabularies
-from ..processing.instances import mask_logit_threshold
-from ..processing.mask_boxes import MaskMaker, MaskPiece
+from ..processing.instances import rank_instances
+from ..processing.mask_boxes import MaskPiece
 from ..processing.predictions import Prediction, split_outputs
 from .network import NetworkResult
 
@@ -148,7 +148,7 @@ def find_objects(
 ) -> tuple[FoundObject, ...]:
     """Finds all instances that any threshold could show.
 
-    The same as `post_process_instance_segmentation`, which does not say which query found what.
+    The same as `post_process_instance_segmentation` gives, and which query found what.
 
     Args:
         result: The stored result.
@@ -159,28 +159,16 @@ def find_objects(
         Instances by falling score, from `LOWEST_THRESHOLD` up.
     """
     prediction: Prediction = split_outputs(result.outputs(ensemble), [result.size])[0]
-    probabilities = prediction.class_logits.softmax(-1)[:, :-1].flatten()
-    best = probabilities.sort(descending=True, stable=True).indices[:max_detections]
-    pairs = best[probabilities[best] >= LOWEST_THRESHOLD].sort().values.tolist()
-    maker = MaskMaker(prediction, mask_logit_threshold(_MASK_THRESHOLD))
-    classes = prediction.num_classes
-    pieces = {query: maker.make(query) for query in dict.fromkeys(p // classes for p in pairs)}
-    quality = torch.tensor([pieces[pair // classes].quality for pair in pairs])
-    scores = probabilities[pairs] * quality
-    ranked = scores.sort(descending=True, stable=True).indices.tolist()
-    kept = [(pairs[rank], float(scores[rank])) for rank in ranked]
-    return tuple(
-        FoundObject(
-            number,
-            pair // classes,
-            pair % classes,
-            score,
-            float(probabilities[pair]),
-            pieces[pair // classes],
-        )
-        for number, (pair, score) in enumerate(kept, start=1)
-        if score >= LOWEST_THRESHOLD
+    found = rank_instances(prediction, LOWEST_THRESHOLD, _MASK_THRESHOLD, max_detections)
+    facts = zip(
+        found.queries.tolist(),
+        found.labels.tolist(),
+        found.scores.tolist(),
+        found.class_probabilities.tolist(),
+        found.pieces,
+        strict=True,
     )
+    return tuple(FoundObject(number, *fact) for number, fact in enumerate(facts, start=1))
 
 
 def filter_objects(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -88,6 +89,62 @@ def draw_instance_map(
     return table[segmentation.long()], shown
 
 
+@dataclass(frozen=True, eq=False)
+class RankedInstances:
+    """The instances of one image by falling score.
+
+    Args:
+        queries: (instances,) index of the query that found each; one may find several.
+        labels: (instances,) index of the class.
+        scores: (instances,) class probability times mean mask probability inside the mask.
+        class_probabilities: (instances,)
+        pieces: The mask of each, cut out; the same object where the query is the same.
+    """
+
+    queries: torch.Tensor
+    labels: torch.Tensor
+    scores: torch.Tensor
+    class_probabilities: torch.Tensor
+    pieces: list[MaskPiece]
+
+
+def rank_instances(
+    prediction: Prediction, threshold: float, mask_threshold: float, max_detections: int
+) -> RankedInstances:
+    """Turns the best (query, class) pairs of one image into instances.
+
+    A query may so appear under several classes. A pair whose class probability is below the
+    threshold cannot pass: its mask is never made.
+
+    Args:
+        prediction: The network's output for the image.
+        threshold: Lowest score that is kept; 0 keeps everything, empty masks too.
+        mask_threshold: Mask probability above which a pixel belongs to the mask.
+        max_detections: How many pairs are considered.
+
+    Returns:
+        The instances.
+    """
+    num_classes, device = prediction.num_classes, prediction.class_logits.device
+    probabilities = prediction.class_logits.softmax(-1)[:, :-1].flatten()
+    best = probabilities.sort(descending=True, stable=True).indices[:max_detections]
+    # In the order of queries: equal scores then rank the same in the list and in the id map.
+    pairs = best[probabilities[best] >= threshold].sort().values
+    queries = pairs // num_classes
+
+    maker = MaskMaker(prediction, mask_logit_threshold(mask_threshold))
+    made = {query: maker.make(query) for query in queries.unique().tolist()}
+    quality = torch.tensor([made[query].quality for query in queries.tolist()], device=device)
+    scores = probabilities[pairs] * quality
+    ranked = scores.sort(descending=True, stable=True).indices
+    ranked = ranked[scores[ranked] >= threshold]
+    pairs, queries = pairs[ranked], queries[ranked]
+    pieces = [made[query] for query in queries.tolist()]
+    return RankedInstances(
+        queries, pairs % num_classes, scores[ranked], probabilities[pairs], pieces
+    )
+
+
 def find_instances(
     prediction: Prediction,
     threshold: float,
@@ -97,11 +154,7 @@ def find_instances(
     names: Sequence[str],
     return_rle: bool,
 ) -> dict[str, Any]:
-    """Finds the instances of one image.
-
-    The best (query, class) pairs become instances; a query may so appear under several classes.
-    Score = class probability x mean mask probability inside the mask. A pair whose class
-    probability is below the threshold cannot pass: its mask is never made.
+    """Finds the instances of one image and draws their map.
 
     Args:
         prediction: The network's output for the image.
@@ -116,30 +169,17 @@ def find_instances(
     Returns:
         See `ScoreImageProcessor.post_process_instance_segmentation`.
     """
-    size, num_classes = prediction.target_size, prediction.num_classes
-    device = prediction.class_logits.device
-    class_scores = prediction.class_logits.softmax(-1)[:, :-1].flatten()
-    best = class_scores.sort(descending=True, stable=True).indices[:max_detections]
-    # In the order of queries: equal scores then rank the same in the list and in the id map.
-    pairs = best[class_scores[best] >= threshold].sort().values
-    pair_queries = pairs // num_classes
-
-    maker = MaskMaker(prediction, mask_logit_threshold(mask_threshold))
-    made = {query: maker.make(query) for query in pair_queries.unique().tolist()}
-    quality = torch.tensor([made[query].quality for query in pair_queries.tolist()], device=device)
-    scores = class_scores[pairs] * quality
-    ranked = scores.sort(descending=True, stable=True).indices
-    ranked = ranked[scores[ranked] >= threshold]
-    scores, labels = scores[ranked], pairs[ranked] % num_classes
-    queries = pair_queries[ranked].tolist()
-    pieces = [made[query] for query in queries]
+    size, device = prediction.target_size, prediction.class_logits.device
+    found = rank_instances(prediction, threshold, mask_threshold, max_detections)
+    labels, scores, pieces = found.labels, found.scores, found.pieces
 
     boxes = torch.tensor([piece.box for piece in pieces], device=device).view(-1, 4)
     masks: torch.Tensor | list[dict[str, Any]]
     if return_rle:
+        queries = found.queries.tolist()
         encoded = {
-            query: encode_mask(made[query].mask, made[query].left, made[query].top, size)
-            for query in set(queries)
+            query: encode_mask(piece.mask, piece.left, piece.top, size)
+            for query, piece in dict(zip(queries, pieces, strict=True)).items()
         }
         masks = [dict(encoded[query]) for query in queries]
     else:
