@@ -202,7 +202,7 @@ def _usage(model: ScoreForInstanceSegmentation) -> str:
     vocabulary = bool(model.config.stored_synonyms)
     blocks = []
     if model.config.text_tower:
-        blocks.append(_snippet('classes=["ship", "storage tank, oil tank", "harbor"]'))
+        blocks.append(_snippet('["ship", "storage tank, oil tank", "harbor"]'))
         blocks.append(
             "One item a class; a comma inside an item separates synonyms. With `pip install "
             "score-hf` the same from the command line:\n\n"
@@ -225,8 +225,9 @@ def _usage(model: ScoreForInstanceSegmentation) -> str:
 
 
 def _snippet(classes: str = "") -> str:
-    separator = ", " if classes else ""
-    names = "" if classes else ", class_names=model.config.id2label"
+    listed, argument, names = "", "", "model.config.id2label"
+    if classes:
+        listed, argument, names = f"classes = {classes}\n", "classes=classes, ", "classes"
     return f"""```python
 import torch
 from PIL import Image
@@ -236,12 +237,12 @@ folder = "{PLACEHOLDER}"
 processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
 model = AutoModelForInstanceSegmentation.from_pretrained(folder, trust_remote_code=True)
 
-image = Image.open("image.jpg")
-inputs = processor(images=image, {classes}{separator}return_tensors="pt")
+{listed}image = Image.open("image.jpg")
+inputs = processor(images=image, {argument}return_tensors="pt")
 with torch.no_grad():
     outputs = model(**inputs)
 instances = processor.post_process_instance_segmentation(
-    outputs, target_sizes=[(image.height, image.width)], threshold=0.3{names}
+    outputs, target_sizes=[(image.height, image.width)], threshold=0.3, class_names={names}
 )[0]
 ```"""
 
