@@ -7,18 +7,22 @@ because it was killed or its disk was full, is done by the one that stitches.
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .options import SceneOptions
+from .tile_run import TileBatch
 
 if TYPE_CHECKING:
     from .segmenter import SceneSegmenter
 
-TilePlaces = Sequence[tuple[int, int]]
+# Makes a segmenter, on a device where one is given; it must be possible to pickle it.
+SegmenterMaker = Callable[[str | None], "SceneSegmenter"]
 # Where processes are started, by whom: the names of the number of a process and of all of them.
 _LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),
@@ -29,28 +33,26 @@ _LAUNCHERS = (
 
 @dataclass(frozen=True)
 class TileJob:
-    """All that another process needs to compute tiles of a scene; it must be possible to pickle it.
+    """A scene of which other processes compute tiles.
 
     Args:
-        make_segmenter: Makes the segmenter, on a device where one is given.
         scene: Path or address.
-        options: How the scene is segmented.
+        options: How it is segmented.
         work: Where the tiles go.
     """
 
-    make_segmenter: "Callable[[str | None], SceneSegmenter]"
     scene: str
     options: SceneOptions
     work: Path
 
-    def run(self, device: str | None, tiles: TilePlaces) -> None:
+    def run(self, segmenter: "SceneSegmenter", batches: Sequence[TileBatch]) -> None:
         """Computes tiles.
 
         Args:
-            device: Such as "cuda:1"; None: as the segmenter likes.
-            tiles: Their rows and columns.
+            segmenter: Like that of the process that stitches.
+            batches: Their rows and columns.
         """
-        self.make_segmenter(device).compute_tiles(self.scene, self.options, self.work, tiles)
+        segmenter.compute_tiles(self.scene, self.options, self.work, batches)
 
 
 class Engine(Protocol):
@@ -60,19 +62,22 @@ class Engine(Protocol):
     def is_helper(self) -> bool:
         """Whether another process stitches."""
 
-    def start(self, tiles: TilePlaces, work: Path) -> TilePlaces:
+    def start(self, job: TileJob, batches: Sequence[TileBatch]) -> Sequence[TileBatch]:
         """Sets others to work.
 
         Args:
-            tiles: Rows and columns of the tiles that are not done.
-            work: Where they go.
+            job: The scene.
+            batches: All its tiles; those that are done already cost nothing.
 
         Returns:
             What is left for this process.
         """
 
     def wait(self) -> None:
-        """Returns when the others have done what they can."""
+        """Returns when the others have done what they can, and warns of what they could not."""
+
+    def close(self) -> None:
+        """Lets the others go."""
 
 
 class Rank:
@@ -81,6 +86,9 @@ class Rank:
     Args:
         number: Of this process, from 0; process 0 stitches.
         processes: How many there are.
+
+    Raises:
+        ValueError: If there is no such process.
     """
 
     def __init__(self, number: int, processes: int) -> None:
@@ -114,42 +122,88 @@ class Rank:
     def is_helper(self) -> bool:
         return self.number > 0
 
-    def start(self, tiles: TilePlaces, work: Path) -> TilePlaces:
-        """Takes every so manieth tile; process 0 goes on with what the others have not done."""
-        return tiles[self.number :: self.processes]
+    def start(self, job: TileJob, batches: Sequence[TileBatch]) -> Sequence[TileBatch]:
+        """Takes every so manieth batch."""
+        return batches[self.number :: self.processes]
 
     def wait(self) -> None:
-        """Waits for nobody: what others are still at is done here too, with the same result."""
+        """Waits for nobody: process 0 does what the others have not done yet, from the end on."""
+
+    def close(self) -> None:
+        """Has nobody to let go."""
 
 
 class Processes:
-    """One process a device on this machine, this one included.
+    """One process a device on this machine, this one included; they keep their models.
 
     Args:
-        job: What the others compute, without its work folder.
+        make_segmenter: Makes the segmenter of another process on its device.
         devices: Such as "cuda:0", "cuda:1"; the first is that of this process.
     """
 
     is_helper = False
 
-    def __init__(self, job: Callable[[Path], TileJob], devices: Sequence[str]) -> None:
-        self.job, self.devices = job, devices
-        self._running: list[BaseProcess] = []
+    def __init__(self, make_segmenter: SegmenterMaker, devices: Sequence[str]) -> None:
+        self.make_segmenter, self.devices = make_segmenter, devices
+        self._others: dict[int, tuple[BaseProcess, Connection]] = {}
 
-    def start(self, tiles: TilePlaces, work: Path) -> TilePlaces:
-        """Starts the others, each with its share."""
-        job, count = self.job(work), len(self.devices)
-        # Not by forking, which GPUs do not survive.
-        context = multiprocessing.get_context("spawn")
-        for number, device in enumerate(self.devices[1:], start=1):
-            process = context.Process(target=job.run, args=(device, tiles[number::count]))
-            process.daemon = True
+    def start(self, job: TileJob, batches: Sequence[TileBatch]) -> Sequence[TileBatch]:
+        """Gives the others their shares."""
+        count = len(self.devices)
+        for number in range(1, count):
+            _, connection = self._other(number)
+            connection.send((job, batches[number::count]))
+        return batches[::count]
+
+    def _other(self, number: int) -> tuple[BaseProcess, Connection]:
+        """The process of a device, started where there is none."""
+        if number not in self._others:
+            # Not by forking, which GPUs do not survive.
+            context = multiprocessing.get_context("spawn")
+            mine, theirs = context.Pipe()
+            arguments = (self.make_segmenter, self.devices[number], theirs)
+            process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
-            self._running.append(process)
-        return tiles[::count]
+            theirs.close()
+            self._others[number] = (process, mine)
+        return self._others[number]
 
     def wait(self) -> None:
         """Waits for the others."""
-        for process in self._running:
+        for number, (process, connection) in list(self._others.items()):
+            try:
+                problem = connection.recv()
+            except (EOFError, OSError):
+                process.join()
+                problem = f"it ended with status {process.exitcode}"
+                del self._others[number]
+            if problem is not None:
+                warnings.warn(
+                    f"the process on {self.devices[number]} failed ({problem}); what it left is "
+                    "computed by the first one.",
+                    stacklevel=2,
+                )
+
+    def close(self) -> None:
+        """Ends the others."""
+        for process, connection in self._others.values():
+            connection.close()
             process.join()
-        self._running.clear()
+        self._others.clear()
+
+
+def _serve(make_segmenter: SegmenterMaker, device: str, connection: Connection) -> None:
+    """Computes the tiles that it is sent until the other end closes."""
+    try:
+        segmenter = make_segmenter(device)
+        while True:
+            job, batches = connection.recv()
+            try:
+                job.run(segmenter, batches)
+            except (OSError, ValueError) as error:
+                connection.send(str(error))
+            else:
+                connection.send(None)
+    except (EOFError, KeyboardInterrupt):
+        # Ctrl-C reaches all processes; the first one says that it was stopped.
+        return

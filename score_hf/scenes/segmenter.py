@@ -12,7 +12,7 @@ from ..bundled import DEFAULT_MODEL
 from ..inference import Segmenter
 from .assembly import check_outputs, make_features
 from .crowding import CrowdSplitter
-from .engines import Engine, TilePlaces
+from .engines import Engine, TileJob
 from .features import Feature
 from .options import SceneOptions
 from .pieces import Piece, Predictor, make_pieces
@@ -21,7 +21,7 @@ from .raster import Scene
 from .result import SceneResult, outputs_by_format, restitch, work_folder
 from .score_predictor import ScorePredictor
 from .shards import WorkFolder
-from .tile_run import FailedTile, TileProgress, run_tiles
+from .tile_run import FailedTile, TileBatch, TileProgress, batches_of, run_tiles
 from .vocabulary import SceneClass
 
 _DEFAULT_TILE, _LARGEST_OVERLAP = 1024, 160
@@ -198,7 +198,9 @@ class SceneSegmenter:
             fresh: Whether what an interrupted run left is thrown away.
             overwrite: Whether files that are there are replaced.
             progress: Told after each batch of tiles what is done.
-            engine: Has tiles computed by other processes too; None: this one computes all.
+            engine: Has tiles computed by other processes too; None: this one computes all. A
+                process that helps another heeds neither `fresh` nor `overwrite`, and finds nothing
+                to do when the output is there.
 
         Returns:
             What was found and written. If tiles failed, no file is written; the same call then
@@ -214,20 +216,24 @@ class SceneSegmenter:
             self.set_classes(classes)
         with Scene(scene, options.reading) as opened:
             plan = self.plan(opened, options)
-            check_outputs(plan, outputs, overwrite)
             folder = work_folder(outputs) if work is None else Path(work)
+            if engine is not None and engine.is_helper:
+                if all(path.exists() for path in outputs.values()):
+                    # Those that come late find all done.
+                    return SceneResult(plan, [], {}, [], None)
+                return self._help(opened, plan, _job(scene, options, folder), engine, progress)
+            check_outputs(plan, outputs, overwrite)
             shards = WorkFolder(folder, plan.as_dictionary())
             shards.prepare(plan.notes(), fresh)
             predictor = self._predictor(plan.floor)
-            tiles = list(plan.tiles)
+            batches = batches_of(plan.tiles, options.batch_size)
             if engine is not None:
-                undone = [tile for tile in tiles if not shards.is_done(*tile)]
-                mine = engine.start(undone, folder)
-                self._run(opened, plan, predictor, shards, mine, options, progress)
+                mine = engine.start(_job(scene, options, folder), batches)
+                self._run(opened, plan, predictor, shards, mine, progress)
                 engine.wait()
-                if engine.is_helper:
-                    return SceneResult(plan, [], {}, [], folder)
-            failed = self._run(opened, plan, predictor, shards, tiles, options, progress)
+                # From the end on, where other processes come last.
+                batches.reverse()
+            failed = self._run(opened, plan, predictor, shards, batches, progress)
         split = predictor.split_tiles if isinstance(predictor, CrowdSplitter) else 0
         if failed:
             return SceneResult(plan, [], {}, failed, folder, split)
@@ -242,7 +248,7 @@ class SceneSegmenter:
         scene: str | os.PathLike[str],
         options: SceneOptions,
         work: str | os.PathLike[str],
-        tiles: TilePlaces,
+        batches: Sequence[TileBatch],
     ) -> list[FailedTile]:
         """Computes tiles for a work folder, which another process has prepared.
 
@@ -250,7 +256,7 @@ class SceneSegmenter:
             scene: A path or address.
             options: How the scene is segmented.
             work: The work folder.
-            tiles: Rows and columns.
+            batches: Rows and columns.
 
         Returns:
             The tiles that failed.
@@ -264,8 +270,27 @@ class SceneSegmenter:
             shards = WorkFolder(Path(work), plan.as_dictionary())
             if WorkFolder.existing(Path(work)).key != shards.key:
                 raise ValueError(f"`work` {str(work)!r} belongs to another run.")
-            predictor = self._predictor(plan.floor)
-            return self._run(opened, plan, predictor, shards, tiles, options, None)
+            return self._run(opened, plan, self._predictor(plan.floor), shards, batches, None)
+
+    def _help(
+        self,
+        scene: Scene,
+        plan: ScenePlan,
+        job: TileJob,
+        engine: Engine,
+        progress: TileProgress | None,
+    ) -> SceneResult:
+        """Computes a share of the tiles for the process that stitches."""
+        shards = WorkFolder(job.work, plan.as_dictionary())
+        shards.prepare(plan.notes())
+        mine = engine.start(job, batches_of(plan.tiles, job.options.batch_size))
+        failed: list[FailedTile] = []
+        try:
+            failed = self._run(scene, plan, self._predictor(plan.floor), shards, mine, progress)
+        except FileNotFoundError:
+            if shards.is_there():
+                raise
+        return SceneResult(plan, [], {}, failed, job.work)
 
     def _run(
         self,
@@ -273,11 +298,16 @@ class SceneSegmenter:
         plan: ScenePlan,
         predictor: Predictor,
         shards: WorkFolder,
-        tiles: TilePlaces,
-        options: SceneOptions,
+        batches: Sequence[TileBatch],
         progress: TileProgress | None,
     ) -> list[FailedTile]:
-        classes = len(plan.classes)
-        return run_tiles(
-            scene, plan.tiles, predictor, shards, tiles, classes, options.batch_size, progress
+        return run_tiles(scene, plan.tiles, predictor, shards, batches, len(plan.classes), progress)
+
+
+def _job(scene: Any, options: SceneOptions, work: Path) -> TileJob:
+    if not isinstance(scene, str | os.PathLike):
+        raise TypeError(
+            "`scene` must be a path or an address where several processes read it, but got "
+            f"{type(scene).__name__}."
         )
+    return TileJob(os.fspath(scene), options, work)

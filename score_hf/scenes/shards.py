@@ -75,6 +75,11 @@ class WorkFolder:
         if older is None:
             _write_json(self.path / PLAN_FILE, self.plan)
         _write_json(self.path / NOTES_FILE, notes)
+        (self.path / "tiles").mkdir(exist_ok=True)
+
+    def is_there(self) -> bool:
+        """Whether the folder is still there: it goes when the map is written."""
+        return (self.path / PLAN_FILE).exists()
 
     def notes(self) -> dict[str, Any]:
         """What was noted by the last run; empty if it cannot be read."""
@@ -101,7 +106,7 @@ class WorkFolder:
             pieces: What was found in it.
 
         Raises:
-            OSError: If the disk is full or cannot be written to.
+            OSError: If the disk is full, cannot be written to, or the folder is not there.
         """
         bits = [np.packbits(piece.mask) for piece in pieces]
         arrays: dict[str, Any] = {
@@ -113,7 +118,8 @@ class WorkFolder:
             "bits": np.concatenate([np.zeros(0, dtype=np.uint8), *bits]),
         }
         path = self._shard(row, column)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not the folder above: it is gone when another process has stitched.
+        path.parent.mkdir(exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             with unfinished.open("wb") as file:
@@ -148,9 +154,10 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Deletes what the run made, and the folder if nothing else is in it."""
-        shutil.rmtree(self.path / "tiles", ignore_errors=True)
+        # The plan first: it tells other processes that there is nothing left to do.
         for name in (PLAN_FILE, NOTES_FILE):
             (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tiles", ignore_errors=True)
         for folder in (self.path, self.path.parent):
             try:
                 folder.rmdir()

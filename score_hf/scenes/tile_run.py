@@ -16,12 +16,16 @@ from .shards import WorkFolder
 
 # Called with the tiles done, all tiles, and the instances found in them.
 TileProgress = Callable[[int, int, int], None]
+# Row and column of the tiles that are computed together.
+TileBatch = Sequence[tuple[int, int]]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 # Disks and networks deserve a second chance.
 _RETRY_AFTER_SECONDS = (0.1, 1.0, 3.0)
 # So many tiles in a row that cannot be read mean that none can.
 _HOPELESS = 10
+# Batches that are read before, and stored after, one is computed.
+_READ_AHEAD, _STORED_LATER = 2, 4
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,33 @@ class _Place:
     window: Window
 
 
+def batches_of(grid: TileGrid, size: int) -> list[TileBatch]:
+    """Shares out the tiles of a scene into what is computed at once.
+
+    What a network finds in a picture depends, in the last bits, on how many others it is computed
+    with: so a tile always belongs to the same batch, whatever was done before.
+
+    Args:
+        grid: The tiles of the scene.
+        size: How many tiles a batch has at most.
+
+    Returns:
+        Rows and columns, row by row.
+    """
+    tiles = list(grid)
+    return [tiles[start : start + size] for start in range(0, len(tiles), size)]
+
+
 def run_tiles(
     scene: Scene,
     grid: TileGrid,
     predictor: Predictor,
     work: WorkFolder,
-    tiles: Sequence[tuple[int, int]],
+    batches: Sequence[TileBatch],
     classes: int,
-    batch_size: int = 1,
     progress: TileProgress | None = None,
 ) -> list[FailedTile]:
-    """Finds the instances of tiles and stores them; tiles that are stored already are skipped.
+    """Finds the instances of tiles and stores them; batches that are stored already are skipped.
 
     The next tiles are read, and the last ones stored, while one batch is computed. What cannot be
     read or does not fit into memory is tried again, in smaller batches, and then passed over.
@@ -68,9 +88,8 @@ def run_tiles(
         grid: The tiles of the scene.
         predictor: Finds instances.
         work: Where to store them.
-        tiles: Row and column of the tiles wanted.
+        batches: The tiles wanted, see `batches_of`.
         classes: How many classes there are.
-        batch_size: How many tiles the predictor is given at once, at most.
         progress: Told after each batch what is done.
 
     Returns:
@@ -79,27 +98,27 @@ def run_tiles(
     Raises:
         OSError: If what was found cannot be stored, or tile after tile cannot be read.
     """
-    todo = [
-        _Place(row, column, grid.window(row, column))
-        for row, column in tiles
-        if not work.is_done(row, column)
-    ]
-    done, found_in_all = len(tiles) - len(todo), 0
+    total, done, found_in_all = sum(map(len, batches)), 0, 0
     failed: list[FailedTile] = []
     stored: deque[Future[None]] = deque()
-    if progress is not None:
-        progress(done, len(tiles), 0)
 
     def store(place: _Place, tile: Tile | None, found: Sequence[Found]) -> None:
         pieces = [] if tile is None else make_pieces(tile, found, grid, classes)
         _repeatedly(lambda: work.write(place.row, place.column, pieces))
 
+    def read(batch: TileBatch) -> list[tuple[_Place, Tile | OSError]]:
+        # Looked at late: another process may have done it by now.
+        if all(work.is_done(*tile) for tile in batch):
+            return []
+        places = [_Place(*tile, grid.window(*tile)) for tile in batch]
+        return [(place, _read(scene, place.window)) for place in places]
+
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         try:
             unreadable = 0
-            for batch in _batches(_read_ahead(scene, reader, todo, 2 * batch_size), batch_size):
+            for batch, tiles in _ahead(reader, read, batches):
                 readable = []
-                for place, tile in batch:
+                for place, tile in tiles:
                     unreadable = unreadable + 1 if isinstance(tile, OSError) else 0
                     if unreadable == _HOPELESS:
                         raise OSError(f"{_HOPELESS} tiles in a row failed, the last one: {tile}")
@@ -117,10 +136,10 @@ def run_tiles(
                     found_in_all += len(instances)
                     stored.append(writer.submit(store, place, tile, instances))
                 done += len(batch)
-                while len(stored) > 4 * batch_size:
+                while len(stored) > _STORED_LATER * len(batch):
                     stored.popleft().result()
                 if progress is not None:
-                    progress(done, len(tiles), found_in_all)
+                    progress(done, total, found_in_all)
             for future in stored:
                 future.result()
         except BaseException:
@@ -139,34 +158,25 @@ def _is_empty(tile: Tile, core: Window) -> bool:
     return tile.valid is not None and not tile.valid[core.slices_in(tile.window)].any()
 
 
-def _read_ahead(
-    scene: Scene, reader: ThreadPoolExecutor, places: Sequence[_Place], ahead: int
-) -> Iterator[tuple[_Place, Tile | OSError]]:
-    def read(place: _Place) -> Tile | OSError:
-        try:
-            return _repeatedly(lambda: scene.read(place.window))
-        except OSError as error:
-            return error
+def _read(scene: Scene, window: Window) -> Tile | OSError:
+    try:
+        return _repeatedly(lambda: scene.read(window))
+    except OSError as error:
+        return error
 
-    waiting: deque[tuple[_Place, Future[Tile | OSError]]] = deque()
-    for place in places:
-        waiting.append((place, reader.submit(read, place)))
-        if len(waiting) > ahead:
+
+def _ahead(
+    reader: ThreadPoolExecutor, action: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[tuple[Item, Result]]:
+    """Items with what an action makes of them, begun two items before it is asked for."""
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    for item in items:
+        waiting.append((item, reader.submit(action, item)))
+        if len(waiting) > _READ_AHEAD:
             first, future = waiting.popleft()
             yield first, future.result()
     for first, future in waiting:
         yield first, future.result()
-
-
-def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _repeatedly(action: Callable[[], Result]) -> Result:

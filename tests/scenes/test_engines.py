@@ -1,15 +1,18 @@
 import hashlib
+import multiprocessing
 import os
 import signal
 import sys
+from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import rasterio
 
 from score_hf.scenes import SceneClass, SceneOptions, SceneSegmenter
-from score_hf.scenes.engines import Processes, Rank, TileJob
+from score_hf.scenes.engines import Processes, Rank
 from score_hf.scenes.ray_engine import RayEngine
 
 from .drawn_rasters import BrightBoxes, boxes_raster
@@ -59,9 +62,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def job_of(scene: Path, notes: Path, dies: bool = False):
-    maker = partial(make, notes, dies)
-    return lambda work: TileJob(maker, str(scene), TILES, work)
+def maker(notes: Path, dies: bool = False):
+    return partial(make, notes, dies)
 
 
 def processes(notes: Path) -> set[str]:
@@ -74,14 +76,32 @@ def children_find_the_tests(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, *sys.path]))
 
 
-@pytest.mark.parametrize("dies", [False, True])
-def test_processes_of_one_machine_give_the_same_bytes(tmp_path, dies):
+def test_processes_of_one_machine_give_the_same_bytes_though_one_dies(tmp_path):
     scene, expected, notes = prepared(tmp_path)
-    engine = Processes(job_of(scene, notes, dies), ["cpu", "cpu"])
-    output = tmp_path / "two.gpkg"
-    result = make(notes, False, None).segment(scene, output=output, options=TILES, engine=engine)
-    assert digest(output) == expected and not result.failed
-    assert len(processes(notes)) == 2 and (notes / "died").exists() == dies
+    with closing(Processes(maker(notes, dies=True), ["cpu", "cpu"])) as engine:
+
+        def run(name: str) -> None:
+            result = make(notes, False, None).segment(
+                scene, output=tmp_path / name, options=TILES, engine=engine
+            )
+            assert digest(tmp_path / name) == expected and not result.failed
+
+        with pytest.warns(UserWarning, match="process on cpu failed .it ended with status -9"):
+            run("two.gpkg")
+        assert len(processes(notes)) == 2 and (notes / "died").exists()
+        # For the next scene there is another one, which has its share.
+        run("three.gpkg")
+        assert len(processes(notes)) == 3
+
+
+def test_a_process_that_fails_says_why(tmp_path):
+    _, _, notes = prepared(tmp_path)
+    engine = Processes(maker(notes), ["cpu", "cpu"])
+    ours, theirs = multiprocessing.Pipe()
+    engine._others[1] = (multiprocessing.Process(), ours)
+    theirs.send("no space left")
+    with pytest.warns(UserWarning, match="process on cpu failed .no space left.; what it left"):
+        engine.wait()
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1,), ()])
@@ -102,6 +122,33 @@ def test_ranks_in_any_order_or_missing_give_the_same_bytes(tmp_path, order):
     # No tile was computed twice.
     if order:
         assert len(list(notes.iterdir())) == len(result.plan.tiles)
+
+
+def test_a_helper_that_comes_late_or_stays_long_leaves_nothing_behind(tmp_path):
+    scene, _, notes = prepared(tmp_path)
+    output = tmp_path / "two.gpkg"
+    helper = Logged(notes)
+
+    def stitch_meanwhile(done: int, total: int, found: int) -> None:
+        if done and not output.exists():
+            make(notes, False, None).segment(scene, output=output, options=TILES, engine=Rank(0, 2))
+
+    segmenter = SceneSegmenter(helper, [SceneClass("box", seen=True)], "boxes")
+    for _ in range(2):
+        segmenter.segment(
+            scene, output=output, options=TILES, engine=Rank(1, 2), progress=stitch_meanwhile
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "notes", "one.gpkg", "s.tif", "two.gpkg"
+        ]  # fmt: skip
+
+
+def test_other_processes_need_a_path(tmp_path):
+    scene, _, notes = prepared(tmp_path)
+    with rasterio.open(scene) as dataset, pytest.raises(TypeError, match="must be a path"):
+        make(notes, False, None).segment(
+            dataset, output=tmp_path / "a.gpkg", options=TILES, engine=Rank(0, 2)
+        )
 
 
 def test_shares_of_launchers():
@@ -126,15 +173,16 @@ def test_tiles_of_another_run_are_not_computed_for_it(tmp_path):
     )
     other = SceneOptions(tile_size=64, overlap=20)
     with pytest.raises(ValueError, match="belongs to another run"):
-        segmenter.compute_tiles(scene, other, tmp_path / "work", [(0, 0)])
+        segmenter.compute_tiles(scene, other, tmp_path / "work", [[(0, 0)]])
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="ray is here")
 def test_without_ray(tmp_path):
     with pytest.raises(ImportError, match="pip install 'score-hf"):
-        RayEngine(job_of(tmp_path, tmp_path), workers=2)
+        RayEngine(maker(tmp_path), workers=2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs ray")
 def test_ray_with_a_worker_killed_gives_the_same_bytes(tmp_path):
     import ray
@@ -142,11 +190,11 @@ def test_ray_with_a_worker_killed_gives_the_same_bytes(tmp_path):
     scene, expected, notes = prepared(tmp_path)
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
     try:
-        engine = RayEngine(job_of(scene, notes, dies=True), workers=2)
         output = tmp_path / "two.gpkg"
-        result = make(notes, False, None).segment(
-            scene, output=output, options=TILES, engine=engine
-        )
+        with closing(RayEngine(maker(notes, dies=True), workers=2)) as engine:
+            result = make(notes, False, None).segment(
+                scene, output=output, options=TILES, engine=engine
+            )
         assert digest(output) == expected and not result.failed
         # All was done by Ray, though one of its workers died and was replaced.
         assert (notes / "died").exists() and str(os.getpid()) not in processes(notes)
