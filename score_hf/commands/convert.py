@@ -215,7 +215,7 @@ def convert(
                     _export(to, checkpoint or [], output, overwrite)
                 elif checkpoint:
                     _refuse(of_clip, "names an OpenCLIP model, which `--checkpoint` holds itself")
-                    from ..conversion.detectron2_config import AttentionHeads
+                    from ..conversion.detectron2.config import AttentionHeads
                     from .converting_detectron2 import convert_detectron2
 
                     convert_detectron2(

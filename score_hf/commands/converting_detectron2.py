@@ -9,7 +9,7 @@ import typer
 from .terminal import complain
 
 if TYPE_CHECKING:
-    from ..conversion.detectron2_config import AttentionHeads
+    from ..conversion.detectron2.config import AttentionHeads
 
 
 def convert_detectron2(
@@ -46,11 +46,11 @@ def convert_detectron2(
             something else than open_clip's.
     """
     from ..conversion.clip_tokenizer import clip_tokenizer
-    from ..conversion.detectron2_card import describe_checkpoint
-    from ..conversion.detectron2_checkpoint import convert_checkpoint, read_checkpoint
-    from ..conversion.detectron2_extras import EXTRAS_FILE, list_some
-    from ..conversion.detectron2_recipe import read_recipe
-    from ..conversion.detectron2_verification import compare_towers
+    from ..conversion.detectron2.card import describe_checkpoint
+    from ..conversion.detectron2.checkpoint import convert_checkpoint, read_checkpoint
+    from ..conversion.detectron2.extras import EXTRAS_FILE, list_some
+    from ..conversion.detectron2.recipe import read_recipe
+    from ..conversion.detectron2.verification import compare_towers
     from ..conversion.model_folder import store_classes, write_model_folder
     from ..conversion.staging import check_output, staged
     from ..conversion.verification import check_differences
@@ -101,7 +101,7 @@ def export_detectron2(folder: Path, output: Path, overwrite: bool = False) -> No
         OSError: If it cannot be written.
         ValueError: If the folder holds no model, or the file exists.
     """
-    from ..conversion.detectron2_export import export_checkpoint
+    from ..conversion.detectron2.export import export_checkpoint
 
     written = export_checkpoint(folder, output, overwrite)
     for note in written.notes:

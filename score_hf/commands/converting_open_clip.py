@@ -12,7 +12,7 @@ from .terminal import complain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..conversion.open_clip_source import OpenClipSource
+    from ..conversion.open_clip.source import OpenClipSource
 
 
 def convert_open_clip(
@@ -55,9 +55,9 @@ def convert_open_clip(
         ValueError: If something about the models or the options is wrong.
     """
     from ..conversion.model_folder import store_classes, write_model_folder
-    from ..conversion.open_clip_config import check_context, check_general
-    from ..conversion.open_clip_conversion import convert_pair
-    from ..conversion.open_clip_source import PAPER_CONTEXT, PAPER_GENERAL, find_source
+    from ..conversion.open_clip.config import check_context, check_general
+    from ..conversion.open_clip.pair import convert_pair
+    from ..conversion.open_clip.source import PAPER_CONTEXT, PAPER_GENERAL, find_source
     from ..conversion.staging import check_output
     from ..loading import check_dtype
 

@@ -125,7 +125,7 @@ def _read_source(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> dict[
     if isinstance(source, Mapping):
         tensors = dict(source)
     elif Path(source).is_file():
-        from .checkpoint_files import read_tensors
+        from .reading.checkpoint_files import read_tensors
 
         tensors = read_tensors(Path(source))
     else:

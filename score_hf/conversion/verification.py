@@ -10,7 +10,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..modeling.context_trunk import ScoreContextTrunk
 from ..modeling.general_trunk import ScoreGeneralTrunk
-from .open_clip_source import OpenClipSource
+from .open_clip.source import OpenClipSource
 
 # Largest difference allowed, as a share of the largest value.
 TOLERANCE = 1e-4

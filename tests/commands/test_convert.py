@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.cli import app
-from tests.conversion.open_clip_models import convnext_config, make_model, vit_config, write_folder
+from tests.conversion.open_clip.models import convnext_config, make_model, vit_config, write_folder
 from tests.isolated import run_isolated
 
 

@@ -10,7 +10,7 @@ import typer.main
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.cli import app
-from score_hf.conversion.open_clip_source import PAPER_GENERAL
+from score_hf.conversion.open_clip.source import PAPER_GENERAL
 from tests.tiny import tiny_config, tiny_processor
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "weights.md").read_text()

@@ -13,8 +13,8 @@ from score_hf import (
     ScoreProcessor,
 )
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
-from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2_config import AttentionHeads
+from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2.config import AttentionHeads
 
 from .golden import Entries, GoldenSeed
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from score_hf import ScoreForInstanceSegmentation, Segmenter
 from score_hf.cli import app
-from score_hf.conversion.detectron2_extras import EXTRAS_FILE
-from tests.conversion.original_checkpoints import fc_clip_checkpoint
+from score_hf.conversion.detectron2.extras import EXTRAS_FILE
+from tests.conversion.detectron2.original_checkpoints import fc_clip_checkpoint
 from tests.parity.__main__ import main as check_parity
 from tests.parity.run import check_folder
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from torch import Tensor
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from .checkpoint_files import read_tensors
-from .open_clip_config_file import read_open_clip_config
-from .torchscript_archive import is_torchscript
+from ..reading.checkpoint_files import read_tensors
+from ..reading.torchscript_archive import is_torchscript
+from .config_file import read_open_clip_config
+from .downloads import HUB, download, open_clip_entry
 
 Activation = Literal["gelu", "quick_gelu"]
-HUB = "hf-hub:"
 LOCAL = "local-dir:"
 CONFIG_FILE = "open_clip_config.json"
 # How many names an error lists.
@@ -154,7 +152,8 @@ def _find_config(role: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     import open_clip
 
     if name.startswith(HUB):
-        file = _download(role, name.removeprefix(HUB), CONFIG_FILE)
+        remedy = f"'{LOCAL}' and its folder as `{role}`"
+        file = download(role, name.removeprefix(HUB), CONFIG_FILE, remedy)
     elif name.startswith(LOCAL):
         file = Path(name.removeprefix(LOCAL)).expanduser() / CONFIG_FILE
         if not file.is_file():
@@ -192,9 +191,11 @@ def _find_weights(
     """Gives the checkpoint file, and its repository where it comes from the Hub."""
     import open_clip
 
+    remedy = f"the file as `{role}_weights`"
     if weights is None:
         if name.startswith(HUB):
-            return _download(role, name.removeprefix(HUB), None), name.removeprefix(HUB)
+            repository = name.removeprefix(HUB)
+            return download(role, repository, None, remedy), repository
         if name.startswith(LOCAL):
             return _file_beside(role, Path(name.removeprefix(LOCAL)).expanduser()), None
     elif (local := _local_file(weights)) is not None:
@@ -207,9 +208,10 @@ def _find_weights(
                 f"`{role}_weights` must be '{HUB}owner/repository/file', got {weights!r}."
             )
         repository = f"{owner}/{name_there}"
-        return _download(role, repository, file), repository
+        return download(role, repository, file, remedy), repository
     elif tag:
-        return _download_tag(role, weights, tag), (tag.get("hf_hub") or "").strip("/") or None
+        published, named = open_clip_entry(tag)
+        return download(role, published, named, remedy), published
     elif Path(weights).suffix or Path(weights).parent != Path():
         raise ValueError(
             f"`{role}_weights` must be a tag or a file, but no file is at {weights!r}."
@@ -238,47 +240,6 @@ def _file_beside(role: str, folder: Path) -> Path:
     raise ValueError(
         f"`{role}_weights` must say which file holds the weights: {str(folder)!r} has no "
         "open_clip_model.safetensors or open_clip_pytorch_model.bin."
-    )
-
-
-def _download(role: str, repository: str, file: str | None) -> Path:
-    from open_clip.pretrained import download_pretrained_from_hf
-
-    try:
-        validate_repo_id(repository)
-    except HFValidationError as error:
-        raise ValueError(
-            f"`{role}` must name a repository as '{HUB}owner/repository', got {HUB + repository!r}."
-        ) from error
-    try:
-        return Path(download_pretrained_from_hf(repository, filename=file))
-    # open_clip raises this one error for whatever went wrong.
-    except FileNotFoundError as error:
-        remedy = f"the file as `{role}_weights`"
-        if file == CONFIG_FILE:
-            remedy = f"'{LOCAL}' and its folder as `{role}`"
-        raise ValueError(
-            _not_downloaded(role, f"{file or 'the weights'} of {repository}", remedy, error)
-        ) from error
-
-
-def _download_tag(role: str, weights: str, tag: dict[str, Any]) -> Path:
-    from open_clip import download_pretrained
-
-    try:
-        return Path(download_pretrained(tag))
-    except (OSError, RuntimeError) as error:
-        place = (tag.get("hf_hub") or tag.get("url") or "its place").strip("/")
-        what = f"{weights} of {place}"
-        remedy = f"the file as `{role}_weights`"
-        raise ValueError(_not_downloaded(role, what, remedy, error)) from error
-
-
-def _not_downloaded(role: str, what: str, remedy: str, error: Exception) -> str:
-    reason = " ".join((str(error).partition("Last error:")[2] or str(error)).split())
-    return (
-        f"`{role}`: {what} is not in the cache and could not be downloaded; download it where "
-        f"there is internet and give {remedy}. The reason was: {reason}"
     )
 
 

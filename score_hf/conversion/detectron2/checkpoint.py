@@ -24,23 +24,23 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ..modeling.configuration_score import ScoreConfig
-from ..modeling.modeling_score import ScoreForInstanceSegmentation
-from ..processing.image_processing_score import ScoreImageProcessor
-from ..processing.processing_score import ScoreProcessor
-from .checkpoint_files import read_tensors
-from .detectron2_config import AttentionHeads, CheckpointParts, find_parts, read_config
-from .detectron2_extras import OriginalExtras, list_some
-from .detectron2_recipe import Detectron2Recipe
-from .original_keys import from_original, to_original
-from .training_vocabularies import (
+from ...modeling.configuration_score import ScoreConfig
+from ...modeling.modeling_score import ScoreForInstanceSegmentation
+from ...processing.image_processing_score import ScoreImageProcessor
+from ...processing.processing_score import ScoreProcessor
+from ..original_keys import from_original, to_original
+from ..reading.checkpoint_files import read_tensors
+from ..reading.usable_weights import check_weights, separate
+from .config import AttentionHeads, CheckpointParts, find_parts, read_config
+from .extras import OriginalExtras, list_some
+from .recipe import Detectron2Recipe
+from .vocabularies import (
     COCO_STUFF,
     COCO_THINGS,
     VILD_TEMPLATES,
     vocabulary_of,
     vocabulary_of_size,
 )
-from .usable_weights import check_weights, separate
 
 # Ours, which the original keeps in plain attributes: its state at the start of a training.
 _KERNEL_STATE = {

@@ -8,15 +8,15 @@ from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
-from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2_config import AttentionHeads
-from score_hf.conversion.detectron2_recipe import Detectron2Recipe
+from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.recipe import Detectron2Recipe
+from score_hf.conversion.detectron2.vocabularies import COCO_STUFF, COCO_THINGS, ISAID_CLASSES
 from score_hf.conversion.initialization import init_from
-from score_hf.conversion.training_vocabularies import COCO_STUFF, COCO_THINGS, ISAID_CLASSES
-from tests.conversion.original_checkpoints import fc_clip_checkpoint
+from tests.conversion.detectron2.original_checkpoints import fc_clip_checkpoint
 from tests.tiny import tiny_config, tiny_tokenizer
 
-WEIGHTS = Path(__file__).parents[1] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
 GOLDEN_HEADS = AttentionHeads(context=4)
 COCO = [*COCO_THINGS, *COCO_STUFF]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from score_hf.conversion.usable_weights import check_weights, separate
+from score_hf.conversion.reading.usable_weights import check_weights, separate
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

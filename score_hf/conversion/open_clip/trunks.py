@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .open_clip_config import (
+from ..original_keys import from_original
+from ..reading.usable_weights import check_weights, separate
+from .config import (
     check_general,
     describe_convnext,
     describe_head,
     describe_text,
     describe_vit,
 )
-from .open_clip_source import LISTED, OpenClipSource
-from .original_keys import from_original
-from .usable_weights import check_weights, separate
+from .source import LISTED, OpenClipSource
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from score_hf.conversion.open_clip_config_file import read_open_clip_config
+from score_hf.conversion.open_clip.config_file import read_open_clip_config
 
 MODEL = {
     "embed_dim": 32,

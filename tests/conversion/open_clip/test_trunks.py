@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from score_hf.conversion.open_clip_config import describe_vit
-from score_hf.conversion.open_clip_source import find_source
-from score_hf.conversion.open_clip_trunks import convert_context, convert_general
-from tests.conversion.open_clip_models import convnext_config, make_model, vit_config, write_folder
+from score_hf.conversion.open_clip.config import describe_vit
+from score_hf.conversion.open_clip.source import find_source
+from score_hf.conversion.open_clip.trunks import convert_context, convert_general
+from tests.conversion.open_clip.models import convnext_config, make_model, vit_config, write_folder
 
 
 @pytest.fixture

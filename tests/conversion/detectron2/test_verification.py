@@ -4,17 +4,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2_config import AttentionHeads
-from tests.conversion.original_checkpoints import fc_clip_checkpoint
+from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2.config import AttentionHeads
+from tests.conversion.detectron2.original_checkpoints import fc_clip_checkpoint
 from tests.tiny import tiny_tokenizer
 
 pytest.importorskip("open_clip")
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
-from score_hf.conversion.detectron2_verification import compare_towers
+from score_hf.conversion.detectron2.verification import compare_towers
 from score_hf.conversion.verification import check_differences
 
-WEIGHTS = Path(__file__).parents[1] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
 
 
 @pytest.mark.parametrize("linear_head", [False, True])

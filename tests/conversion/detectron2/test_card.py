@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from score_hf import ScoreConfig
-from score_hf.conversion.detectron2_card import describe_checkpoint
-from score_hf.conversion.detectron2_recipe import Detectron2Recipe
+from score_hf.conversion.detectron2.card import describe_checkpoint
+from score_hf.conversion.detectron2.recipe import Detectron2Recipe
 from tests.tiny import tiny_config
 
 

@@ -5,13 +5,13 @@ import torch
 from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation
-from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2_config import AttentionHeads
-from score_hf.conversion.detectron2_export import export_checkpoint
-from score_hf.conversion.detectron2_extras import EXTRAS_FILE, OriginalExtras
+from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.export import export_checkpoint
+from score_hf.conversion.detectron2.extras import EXTRAS_FILE, OriginalExtras
 from tests.tiny import tiny_config, tiny_processor, tiny_tokenizer
 
-WEIGHTS = Path(__file__).parents[1] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
 
 
 @pytest.fixture(scope="module")

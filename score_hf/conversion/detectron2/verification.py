@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from .detectron2_checkpoint import ConvertedCheckpoint
-from .detectron2_config import CONTEXT, GENERAL
-from .open_clip_source import OpenClipSource
-from .verification import Difference, compare_context, compare_general, compare_text
+from ..open_clip.source import OpenClipSource
+from ..verification import Difference, compare_context, compare_general, compare_text
+from .checkpoint import ConvertedCheckpoint
+from .config import CONTEXT, GENERAL
 
 
 def compare_towers(

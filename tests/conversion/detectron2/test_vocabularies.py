@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from score_hf import ScoreClassifier, ScoreForInstanceSegmentation, ScoreImageProcessor
-from score_hf.conversion.detectron2_checkpoint import convert_checkpoint
+from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
 from tests.tiny import tiny_tokenizer
 
-FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
+FOLDER = Path(__file__).parents[2] / "fixtures" / "parity"
 CONTEXT_PARTS = (
     "clip_rs.",
     "gca.",

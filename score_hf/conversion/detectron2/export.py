@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..modeling.configuration_score import ScoreConfig
-from .checkpoint_files import read_tensors
-from .detectron2_extras import OriginalExtras
-from .original_keys import from_original, to_original
-from .staging import check_output, staged
+from ...modeling.configuration_score import ScoreConfig
+from ..original_keys import from_original, to_original
+from ..reading.checkpoint_files import read_tensors
+from ..staging import check_output, staged
+from .extras import OriginalExtras
 
 _WEIGHTS = "criterion.empty_weight"
 # What the original keeps in plain attributes, or computes from the class names.

@@ -13,8 +13,8 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
-from ..modeling.configuration_score import ScoreConfig
-from .detectron2_recipe import Detectron2Recipe
+from ...modeling.configuration_score import ScoreConfig
+from .recipe import Detectron2Recipe
 
 GENERAL = "backbone.clip_model."
 CONTEXT = "clip_rs.clip_model."

@@ -6,16 +6,14 @@ from typing import Any, Literal
 
 import torch
 
-from ..modeling.configuration_score import ScoreConfig
-from ..modeling.modeling_score import ScoreForInstanceSegmentation
-from ..processing.image_processing_score import ScoreImageProcessor
-from ..processing.processing_score import ScoreProcessor
-from .clip_tokenizer import clip_tokenizer
-from .model_card import ModelCardFacts
-from .open_clip_source import OpenClipSource
-from .open_clip_trunks import ConvertedTowers, convert_context, convert_general, match_normalization
-from .published_weights import WeightSource
-from .verification import (
+from ...modeling.configuration_score import ScoreConfig
+from ...modeling.modeling_score import ScoreForInstanceSegmentation
+from ...processing.image_processing_score import ScoreImageProcessor
+from ...processing.processing_score import ScoreProcessor
+from ..clip_tokenizer import clip_tokenizer
+from ..model_card import ModelCardFacts
+from ..published_weights import WeightSource
+from ..verification import (
     TOLERANCE,
     Difference,
     check_differences,
@@ -23,6 +21,8 @@ from .verification import (
     compare_general,
     compare_text,
 )
+from .source import OpenClipSource
+from .trunks import ConvertedTowers, convert_context, convert_general, match_normalization
 
 
 @dataclass(frozen=True)

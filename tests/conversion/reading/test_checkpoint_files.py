@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from score_hf.conversion import checkpoint_files
-from score_hf.conversion.checkpoint_files import read_tensors
-from score_hf.conversion.torchscript_archive import is_torchscript
+from score_hf.conversion.reading import checkpoint_files
+from score_hf.conversion.reading.checkpoint_files import read_tensors
+from score_hf.conversion.reading.torchscript_archive import is_torchscript
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from score_hf.conversion.detectron2_recipe import read_recipe
+from score_hf.conversion.detectron2.recipe import read_recipe
 
 
 def test_a_file_stands_on_its_base(tmp_path):

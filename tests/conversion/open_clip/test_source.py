@@ -1,11 +1,14 @@
 import json
+import time
 
-import open_clip
 import pytest
 import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError
 
-from score_hf.conversion.open_clip_source import PAPER_CONTEXT, PAPER_GENERAL, find_source
-from tests.conversion.open_clip_models import make_model, vit_config, write_folder
+from score_hf.conversion.open_clip import downloads
+from score_hf.conversion.open_clip.source import PAPER_CONTEXT, PAPER_GENERAL, find_source
+from tests.conversion.open_clip.models import make_model, vit_config, write_folder
 
 
 @pytest.fixture
@@ -45,16 +48,20 @@ def hub(monkeypatch, tmp_path):
     """Stands in for the Hub: files by repository and name, and what was asked for."""
     files, asked = {}, []
 
-    def download(repo_id, filename, revision=None, cache_dir=None):
+    def download(repo_id, filename, local_files_only):
+        assert not local_files_only
         asked.append((repo_id, filename))
         if (repo_id, filename) not in files:
-            raise OSError(f"cannot reach {repo_id}/{filename}")
+            known = any(repository == repo_id for repository, _ in files)
+            kind = EntryNotFoundError if known else OSError
+            raise kind(f"cannot reach {repo_id}/{filename}")
         path = tmp_path / "hub" / repo_id / filename
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files[repo_id, filename])
         return str(path)
 
-    monkeypatch.setattr(open_clip.pretrained, "hf_hub_download", download)
+    monkeypatch.setattr(downloads, "hf_hub_download", download)
+    monkeypatch.setattr(downloads, "_hub_answers", lambda: True)
     return files, asked
 
 
@@ -129,20 +136,27 @@ def test_without_network_one_sentence_says_what_to_do(hub, name, weights, remedy
     assert "\n" not in str(error.value)
 
 
-def test_the_cache_is_enough_where_there_is_no_network(tmp_path, monkeypatch):
-    from huggingface_hub import constants
-
+@pytest.mark.parametrize(
+    ("offline", "reason"),
+    [(True, "HF_HUB_OFFLINE switches the Hub off"), (False, "http://127.0.0.1:9 does not answer")],
+)
+def test_the_cache_is_enough_where_there_is_no_network(tmp_path, monkeypatch, offline, reason):
     folder = tmp_path / "models--chendelong--RemoteCLIP"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("0" * 40)
     (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
     torch.save({}, folder / "snapshots" / ("0" * 40) / "RemoteCLIP-ViT-L-14.pt")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    # Nobody has said so: where nothing answers the cache is looked at, as with HF_HUB_OFFLINE.
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
 
     assert find_source("context", *PAPER_CONTEXT).file.is_file()
-    with pytest.raises(ValueError, match="is not in the cache and could not be downloaded"):
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=f"is not in the cache and could not be .* was: {reason}"):
         find_source("general", *PAPER_GENERAL)
+    # The Hub's client by itself tries for 23 seconds a file.
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize(

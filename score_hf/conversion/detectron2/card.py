@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .detectron2_checkpoint import ConvertedCheckpoint
-from .detectron2_recipe import Detectron2Recipe
-from .model_card import ModelCardFacts
-from .published_weights import WeightSource
+from ..model_card import ModelCardFacts
+from ..published_weights import WeightSource
+from .checkpoint import ConvertedCheckpoint
+from .recipe import Detectron2Recipe
 
 # The trunks of the published checkpoints, by the sizes that give them away.
 _GENERAL = WeightSource(

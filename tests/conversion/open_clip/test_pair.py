@@ -7,10 +7,10 @@ import torch
 
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.conversion.clip_tokenizer import END_ID, START_ID, VOCABULARY_SIZE, clip_tokenizer
-from score_hf.conversion.open_clip_conversion import convert_pair
-from score_hf.conversion.open_clip_source import find_source
-from tests.conversion.open_clip_comparison import assert_same_towers
-from tests.conversion.open_clip_models import (
+from score_hf.conversion.open_clip.pair import convert_pair
+from score_hf.conversion.open_clip.source import find_source
+from tests.conversion.open_clip.comparison import assert_same_towers
+from tests.conversion.open_clip.models import (
     convnext_config,
     make_jit_archive,
     make_model,

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.cli import app
-from tests.conversion.open_clip_comparison import assert_same_towers
+from tests.conversion.open_clip.comparison import assert_same_towers
 
 
 def write_weights(name, file):

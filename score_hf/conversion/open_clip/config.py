@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from .clip_tokenizer import END_ID, START_ID, VOCABULARY_SIZE
-from .open_clip_source import OpenClipSource
+from ..clip_tokenizer import END_ID, START_ID, VOCABULARY_SIZE
+from .source import OpenClipSource
 
 # OpenCLIP's options that change what a tower computes: the value of a plain CLIP, what else it is.
 _PLAIN_BLOCKS: dict[str, tuple[tuple[Any, ...], str]] = {

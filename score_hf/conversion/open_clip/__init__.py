@@ -1,0 +1,1 @@
+"""OpenCLIP models become the trunks of a model."""

@@ -1,0 +1,1 @@
+"""Reads the tensors of files that strangers have written."""
