@@ -104,6 +104,30 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", "-f", help="Replace maps that are there.", rich_help_panel=_PANEL),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        help="Devices that share the tiles, one process each: 0,1 or cuda:0,cuda:1.",
+        rich_help_panel=_PANEL,
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="Who computes the tiles: local (this machine, or a share of them below torchrun, "
+        "accelerate launch or SLURM) or ray (the cluster of RAY_ADDRESS, or this machine).",
+        rich_help_panel=_PANEL,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="How many processes Ray runs. Without it: one for each GPU, two without GPUs.",
+        min=1,
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:

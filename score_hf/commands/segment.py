@@ -11,6 +11,8 @@ from .class_tables import print_table, vocabulary_table
 from .scene_options import (
     Bands,
     BatchSize,
+    Devices,
+    EngineName,
     FillHoles,
     Fresh,
     Gsd,
@@ -25,6 +27,7 @@ from .scene_options import (
     Stretch,
     TileSide,
     Work,
+    Workers,
     parse_bands,
 )
 from .segmenting_pictures import RESULTS_FILE
@@ -116,6 +119,9 @@ def segment(
     keep_work: KeepWork = False,
     fresh: Fresh = False,
     overwrite: Overwrite = False,
+    devices: Devices = None,
+    engine: EngineName = "local",
+    workers: Workers = None,
 ) -> None:
     """Find the instances of named classes in aerial pictures and whole scenes."""
     with plain_messages():
@@ -127,6 +133,7 @@ def segment(
     from ..bundled import DEFAULT_MODEL, bundled_model
     from ..inference import Segmenter
     from ..scenes import ReadingOptions, SceneOptions, VectorOptions
+    from .scene_engines import EngineChoice
     from .segmenting_pictures import make_writable, segment_pictures
     from .segmenting_scenes import SceneRequest, segment_scenes
 
@@ -140,13 +147,17 @@ def segment(
             reading=ReadingOptions(gsd, band_numbers, stretch, nodata),
             vectors=VectorOptions(min_area, max_area, fill_holes, simplify),
         )
-        segmenter = Segmenter(model, names, device=device, dtype=dtype)
+        choice = EngineChoice.read(engine, devices, workers, device)
+        segmenter = Segmenter(model, names, device=choice.device, dtype=dtype)
         scenes = _choose_scenes(sources, segmenter, tile is not None)
         pictures = [source for source in sources if source not in scenes]
         request = SceneRequest(
             options=options,
             formats=_fitting(formats, SCENE_FORMATS, "scenes") if scenes else (),
             output=output_dir,
+            engine=choice,
+            names=names,
+            dtype=dtype,
             merge=merge,
             work=work,
             keep_work=keep_work,
@@ -155,6 +166,8 @@ def segment(
         )
         if scenes:
             request.check(scenes, len(pictures))
+        if choice.is_helper:
+            pictures = []
         if pictures:
             picture_formats = _fitting(formats, FORMATS, "pictures")
             make_writable(output_dir)

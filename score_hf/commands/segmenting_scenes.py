@@ -1,6 +1,7 @@
 """What `score-hf segment` does with whole scenes."""
 
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from .class_tables import add_row, make_table, print_table
+from .scene_engines import EngineChoice
 from .terminal import FAILURE, INTERRUPTED, complain
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..inference import Segmenter
     from ..scenes import SceneOptions, SceneResult, SceneSegmenter
+    from ..scenes.engines import Engine
     from ..scenes.matching import Merge
     from ..scenes.vocabulary import SceneClass
 
@@ -29,6 +32,9 @@ class SceneRequest:
         options: How they are segmented.
         formats: What is written.
         output: A folder, or a file if there is one scene.
+        engine: Who computes the tiles.
+        names: Of the classes, as `Segmenter` takes them; None: those that the model stores.
+        dtype: Of the model.
         merge: How all classes are merged; None: each by its own setting.
         work: Where tiles are kept; None: beside the output.
         keep_work: Whether they stay.
@@ -39,6 +45,9 @@ class SceneRequest:
     options: "SceneOptions"
     formats: Sequence[str]
     output: Path
+    engine: EngineChoice
+    names: Sequence[str] | None = None
+    dtype: str = "float32"
     merge: str | None = None
     work: Path | None = None
     keep_work: bool = False
@@ -59,7 +68,8 @@ class SceneRequest:
             pictures: How many plain pictures there are beside.
 
         Raises:
-            ValueError: If the output is one file for several inputs, or `merge` is not known.
+            ValueError: If the output is one file for several inputs, `merge` is not known, or one
+                of several processes could throw away what another has done.
         """
         if self.is_one_file and len(scenes) + pictures > 1:
             raise ValueError(
@@ -67,6 +77,7 @@ class SceneRequest:
                 f"file {str(self.output)!r}."
             )
         check_merge(self.merge)
+        self.engine.check(self.fresh, self.overwrite)
 
 
 def check_merge(merge: str | None) -> None:
@@ -131,25 +142,44 @@ def segment_scenes(
     classes = with_settings(predictor.classes, vocabulary, request.merge)
     segmenter = SceneSegmenter(predictor, classes)
     problems: list[tuple[str, int]] = []
-    for scene, outputs in scene_outputs(request, scenes).items():
-        work = request.work
-        if work is not None and len(scenes) > 1:
-            work = work / next(iter(outputs.values())).stem
-        try:
-            result = _segment_one(segmenter, scene, outputs, work, request)
-        except KeyboardInterrupt:
-            message = "stopped by the user; the same command goes on where it was."
-            return [*problems, (message, INTERRUPTED)]
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            problems.append((" ".join(str(error).split()), FAILURE))
-            continue
-        if result.failed:
-            problems.append((_tell_failed(scene, result), FAILURE))
-            continue
-        print_table(result_table(result))
-        files = ", ".join(str(path) for path in result.outputs.values())
-        typer.echo(f"{sum(result.counts.values())} instances in {scene}, written to {files}")
+    with ExitStack() as stack:
+        engine = request.engine.make(
+            str(model.model.name_or_path), request.names, request.dtype, classes
+        )
+        if engine is not None:
+            stack.enter_context(closing(engine))
+        for scene, outputs in scene_outputs(request, scenes).items():
+            work = request.work
+            if work is not None and len(scenes) > 1:
+                work = work / next(iter(outputs.values())).stem
+            try:
+                result = _segment_one(segmenter, scene, outputs, work, request, engine)
+            except KeyboardInterrupt:
+                message = "stopped by the user; the same command goes on where it was."
+                return [*problems, (message, INTERRUPTED)]
+            except (ImportError, OSError, TypeError, ValueError) as error:
+                problems.append((" ".join(str(error).split()), FAILURE))
+                continue
+            problem = _tell(scene, result, request.engine)
+            if problem is not None:
+                problems.append((problem, FAILURE))
     return problems
+
+
+def _tell(scene: str, result: "SceneResult", engine: EngineChoice) -> str | None:
+    """Says what became of a scene; returns what went wrong."""
+    if engine.rank is not None and engine.is_helper:
+        typer.echo(
+            f"process {engine.rank.number} of {engine.rank.processes} has done its share of "
+            f"{scene}; process 0 writes the map."
+        )
+        return None
+    if result.failed:
+        return _tell_failed(scene, result)
+    print_table(result_table(result))
+    files = ", ".join(str(path) for path in result.outputs.values())
+    typer.echo(f"{sum(result.counts.values())} instances in {scene}, written to {files}")
+    return None
 
 
 def _segment_one(
@@ -158,6 +188,7 @@ def _segment_one(
     outputs: dict[str, Path],
     work: Path | None,
     request: SceneRequest,
+    engine: "Engine | None",
 ) -> "SceneResult":
     from rich.console import Console
     from rich.progress import (
@@ -176,7 +207,8 @@ def _segment_one(
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    _tell_place(source, request)
+    if not request.engine.is_helper:
+        _tell_place(source, request)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(Path(source).name, total=None, found=0)
         return segmenter.segment(
@@ -187,6 +219,7 @@ def _segment_one(
             keep_work=request.keep_work,
             fresh=request.fresh,
             overwrite=request.overwrite,
+            engine=engine,
             progress=lambda done, total, found: bar.update(
                 task, completed=done, total=total, found=found
             ),

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from score_hf.cli import app
+from score_hf.commands.scene_engines import EngineChoice
 
 if not all(map(find_spec, ("rasterio", "shapely", "pyogrio", "pyarrow", "pyproj", "geopandas"))):
     pytest.skip("needs score-hf[geo]", allow_module_level=True)
@@ -170,6 +171,9 @@ def test_info_says_what_would_be_done(tiny_folder, tmp_path):
         (["text.tif", "--tile", "64"], "must be a raster that GDAL reads"),
         (["@port.tif"], "which cannot be read"),
         (["*.jpg"], "fits no file"),
+        (["port.tif", "--engine", "dask"], "`--engine` must be local or ray, got 'dask'"),
+        (["port.tif", "--workers", "2"], "`--workers` is for `--engine ray`"),
+        (["port.tif", "--devices", "9"], "Give `--devices` or `--device`, got both"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_sentence(segment, tmp_path, monkeypatch, arguments, message):
@@ -194,3 +198,53 @@ def test_without_rasterio_a_geotiff_says_what_to_install(segment, tmp_path, monk
     monkeypatch.setitem(sys.modules, "rasterio", None)
     done = segment(scene, "-o", tmp_path / "out")
     assert done.exit_code == 2 and "pip install 'score-hf[geo]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("devices", "environment", "message"),
+    [
+        ("0,99", {}, "names cuda:0, but this machine has 0 GPUs"),
+        ("cpu,gpu", {}, "must be numbers or names such as cuda:0, got 'cpu,gpu'"),
+        ("cpu", {"RANK": "1", "WORLD_SIZE": "2"}, "a launcher of several processes, got both"),
+    ],
+)
+def test_devices_that_cannot_be(monkeypatch, devices, environment, message):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(ValueError, match=message):
+        EngineChoice.read("local", devices, None, None, environment)
+
+
+def test_processes_of_a_launcher_take_the_gpus_of_their_machine(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    environment = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
+    choice = EngineChoice.read("local", None, None, None, environment)
+    assert choice.device == "cuda:1" and choice.is_helper
+    assert EngineChoice.read("local", None, None, "cpu", environment).device == "cpu"
+    assert EngineChoice.read("local", "0,1", None, None, {}).devices == ("cuda:0", "cuda:1")
+    assert EngineChoice.read("local", None, None, None, {}).device is None
+
+
+def test_processes_of_a_launcher_share_the_tiles(segment, tmp_path, monkeypatch):
+    scene = boxes_raster(tmp_path / "port.tif")
+    assert segment(scene, "-o", tmp_path / "a.gpkg", "--tile", 96).exit_code == 0
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        done = segment(scene, "-o", tmp_path / "b.gpkg", "--tile", 96)
+        assert done.exit_code == 0, done.stderr
+        assert ("process 1 of 2 has done its share" in done.stdout) == (rank == "1")
+    assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()
+    done = segment(scene, "-o", tmp_path / "b.gpkg", "--tile", 96, "--overwrite")
+    assert done.exit_code == 2 and "delete the old files before they start" in done.stderr
+
+
+@pytest.mark.slow
+def test_several_devices_give_the_same_bytes(tiny_folder, tmp_path):
+    scene = boxes_raster(tmp_path / "port.tif")
+    for name, option in (("a", "--device=cpu"), ("b", "--devices=cpu,cpu")):
+        done = run(
+            "segment", scene, "--model", tiny_folder, option, "--threshold", "0.01",
+            "--classes", "ship, harbor", "-o", tmp_path / f"{name}.gpkg", "--tile", 96,
+        )  # fmt: skip
+        assert done.exit_code == 0 and "the process on" not in done.stderr
+    assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()
