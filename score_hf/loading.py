@@ -1,6 +1,7 @@
 """Finds and loads a model with its processor, by folder, bundled name or hub id."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def load_model(
     """
     lowers_trunks = dtype == BFLOAT16_TRUNKS
     location, device = _locate(model), check_device(device)
-    dtype = check_dtype("float32" if lowers_trunks else dtype)
+    dtype = check_dtype("float32" if lowers_trunks else dtype, (BFLOAT16_TRUNKS,))
     # The processor finds its parts through the auto classes, and would ask to run the code that a
     # saved model carries along.
     register_auto_classes()
@@ -105,11 +106,12 @@ def check_device(device: str | torch.device | None) -> torch.device:
     return checked
 
 
-def check_dtype(dtype: str | torch.dtype) -> torch.dtype:
+def check_dtype(dtype: str | torch.dtype, further: Sequence[str] = ()) -> torch.dtype:
     """Reads a floating-point type.
 
     Args:
         dtype: Its name or itself.
+        further: What else could have been given, for the sentence.
 
     Returns:
         The type.
@@ -119,7 +121,8 @@ def check_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """
     checked: Any = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if checked not in DTYPES.values():
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {str(dtype)!r}.")
+        names = ", ".join([*DTYPES, *further])
+        raise ValueError(f"`dtype` must be one of {names}, got {str(dtype)!r}.")
     return checked
 
 

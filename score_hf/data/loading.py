@@ -20,6 +20,7 @@ def load_split(
     split: str,
     streaming: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    argument: str = "dataset",
 ) -> PreparedSet:
     """Loads one split of a set that `score-hf prepare` wrote.
 
@@ -33,6 +34,7 @@ def load_split(
         split: Name of the split.
         streaming: Whether to read while iterating instead of unpacking first.
         cache_dir: Where to unpack.
+        argument: What the user calls the data set; named in the errors.
 
     Returns:
         Rows as [`features_of`] describes them.
@@ -42,10 +44,10 @@ def load_split(
             form.
     """
     name = os.fspath(dataset)
-    files = _data_files(name)
+    files = _data_files(name, argument)
     if split not in files:
         raise ValueError(
-            f"`split` must be one of {', '.join(files)} of `dataset` {name!r}, but is {split!r}."
+            f"`split` must be one of {', '.join(files)} of `{argument}` {name!r}, but is {split!r}."
         )
     try:
         loaded = datasets.load_dataset(
@@ -58,36 +60,37 @@ def load_split(
     # A damaged or half-downloaded file fails in many ways, deep in Arrow or in the network.
     except Exception as error:
         raise ValueError(
-            f"`dataset` {name!r}: the split {split!r} cannot be read ({_first_line(error)})."
+            f"`{argument}` {name!r}: the split {split!r} cannot be read ({_first_line(error)})."
         ) from error
     if kind_of(loaded.features) is None:
         columns = ", ".join(loaded.features or ())
         raise ValueError(
-            f"`dataset` {name!r} is not of the form that `score-hf prepare` writes: its columns "
+            f"`{argument}` {name!r} is not of the form that `score-hf prepare` writes: its columns "
             f"are {columns}. Prepare it first, for example with `score-hf prepare coco`."
         )
     return loaded
 
 
-def split_names(dataset: str | os.PathLike[str]) -> list[str]:
+def split_names(dataset: str | os.PathLike[str], argument: str = "dataset") -> list[str]:
     """Lists the splits of a prepared set.
 
     Args:
         dataset: A folder, or the name of a data set on the Hub.
+        argument: What the user calls it; named in the errors.
 
     Raises:
         ValueError: If there is no such data set.
     """
-    return list(_data_files(os.fspath(dataset)))
+    return list(_data_files(os.fspath(dataset), argument))
 
 
-def _data_files(name: str) -> dict[str, list[str]]:
+def _data_files(name: str, argument: str) -> dict[str, list[str]]:
     folder = Path(name)
     if folder.is_dir():
-        _check_folder(folder)
+        _check_folder(folder, argument)
     elif folder.exists():
         raise ValueError(
-            f"`dataset` must be a folder or a name on the Hub, but {name!r} is a file."
+            f"`{argument}` must be a folder or a name on the Hub, but {name!r} is a file."
         )
     try:
         builder = datasets.load_dataset_builder(name)
@@ -99,19 +102,19 @@ def _data_files(name: str) -> dict[str, list[str]]:
             else _first_line(error)
         )
         raise ValueError(
-            f"`dataset` {name!r} is neither a folder with a prepared set nor a data set on the "
+            f"`{argument}` {name!r} is neither a folder with a prepared set nor a data set on the "
             f"Hub that can be read ({hint})."
         ) from error
     files = {str(split): list(paths) for split, paths in (builder.config.data_files or {}).items()}
     if not all(path.endswith(".parquet") for paths in files.values() for path in paths):
         raise ValueError(
-            f"`dataset` {name!r} is not of the form that `score-hf prepare` writes: it has other "
-            "files than Parquet. Prepare it first, for example with `score-hf prepare coco`."
+            f"`{argument}` {name!r} is not of the form that `score-hf prepare` writes: it has "
+            "other files than Parquet. Prepare it first, for example with `score-hf prepare coco`."
         )
     return files
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, argument: str) -> None:
     if (folder / "README.md").is_file() and any((folder / "data").glob("*.parquet")):
         return
     unfinished = sorted(folder.glob(f"{work_folder(folder, '').name}*"))
@@ -120,7 +123,7 @@ def _check_folder(folder: Path) -> None:
         if unfinished
         else "it has no README.md and no data/*.parquet; write them with `score-hf prepare`"
     )
-    raise ValueError(f"`dataset` {str(folder)!r} is no prepared set: {state}.")
+    raise ValueError(f"`{argument}` {str(folder)!r} is no prepared set: {state}.")
 
 
 def _first_line(error: Exception) -> str:

@@ -134,7 +134,8 @@ def read_training_names(source: str) -> list[str]:
     if Path(source).is_file():
         return read_names(Path(source))
     # The classes of all splits are the same, and streaming reads no more than what they are.
-    return class_names(load_split(source, split_names(source)[0], streaming=True))
+    split = split_names(source, "--seen-from")[0]
+    return class_names(load_split(source, split, streaming=True, argument="--seen-from"))
 
 
 def read_names(path: Path) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from .plan import Cell
 from .workspace import Workspace
 
-# As `accelerate launch`, of the Python that runs this.
-LAUNCHER = (sys.executable, "-m", "accelerate.commands.launch")
+# As `accelerate launch`, of the Python that runs this; without a traceback of its own after ours.
+LAUNCHER = (sys.executable, "-m", "accelerate.commands.launch", "--quiet")
 
 
 def run_cells(

@@ -122,7 +122,9 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16-trunks, bfloat16 or float16.")
+    ] = "float32",
 ) -> None:
     """Measure a model on a prepared dataset.
 
@@ -154,10 +156,11 @@ def evaluate(
     with launched_processes() as (processes, own_device):
         training_names = None if seen_from is None else read_training_names(seen_from)
         asked = None if prompts is None else read_names(prompts)
-        rows = load_split(dataset, split, streaming)
         loaded, processor = load_model(model, device or own_device, dtype)
         if context_text_from is not None:
             borrow_context_text(loaded, load_model(context_text_from, "cpu", dtype)[0])
+        # Last: a large set takes minutes to unpack.
+        rows = load_split(dataset, split, streaming)
         folder = output.with_name(f"{output.stem}-predictions")
         figures = evaluate_model(
             loaded,

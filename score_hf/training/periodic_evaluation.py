@@ -30,7 +30,8 @@ class PeriodicEvaluation:
         self.steps = steps
         self.best: float | None = None
         if recipe.dataset is not None:
-            self.rows = load_split(recipe.dataset, recipe.split)
+            name = "recipe.evaluation.dataset"
+            self.rows = load_split(recipe.dataset, recipe.split, argument=name)
             self.prompts = name_classes(
                 class_names(self.rows), recipe.class_names, "recipe.evaluation.class_names"
             )

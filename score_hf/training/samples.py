@@ -131,7 +131,7 @@ class StoredSamples:
         if skip_empty:
             self.indices = self.indices[_marked(dataset, self.reader.semantic)]
         if len(self.indices) == 0:
-            raise ValueError("`dataset` has no image with an object to train on.")
+            raise ValueError("`recipe.data.dataset` has no image with an object to train on.")
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -202,7 +202,7 @@ def stream_rows(
         rng.shuffle(buffer)
         yield from buffer
         if not found:
-            raise ValueError("`dataset` has no image with an object to train on.")
+            raise ValueError("`recipe.data.dataset` has no image with an object to train on.")
 
 
 def undecoded(dataset: Any) -> Any:

@@ -1,6 +1,7 @@
 r"""Trains SCORE by a recipe, in any number of processes.
 
-    accelerate launch -m score_hf.training.train isaid --dataset DIR --init-from DIR --output RUN
+    accelerate launch --quiet -m score_hf.training.train isaid \
+        --dataset DIR --init-from DIR --output RUN
 
 On CPUs, two processes:
 

@@ -47,7 +47,8 @@ class TrainingSet:
             self._make = partial(DrawnBatches, drawn)
             self._streamed = False
         else:
-            rows = load_split(data.dataset, data.split, streaming=data.streaming)
+            name = "recipe.data.dataset"
+            rows = load_split(data.dataset, data.split, data.streaming, argument=name)
             names = class_names(rows)
             if data.streaming:
                 order = seed_of(recipe.seed, ORDER)

@@ -69,7 +69,7 @@ def test_files_without_names(tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"empty\.txt' holds no class names"):
         read_names(tmp_path / "empty.txt")
-    with pytest.raises(ValueError, match=r"`dataset` .* is neither a folder"):
+    with pytest.raises(ValueError, match=r"`--seen-from` .* is neither a folder"):
         read_training_names(str(tmp_path / "nothing"))
 
 

@@ -196,6 +196,17 @@ def test_command_line(tiny_folder, tmp_path):
     assert all(name in told for name in NAMES) and "harmonic_mean" in told
 
 
+def test_trunks_in_bfloat16(tiny_folder, tmp_path):
+    folder = write_set(tmp_path / "made", instance_set(2))
+    written = {}
+    for dtype in ("float32", "bfloat16-trunks"):
+        code, told = run(*options(tiny_folder, folder, tmp_path / dtype), "--dtype", dtype)
+        assert code == 0, told
+        figures, written[dtype] = results(tmp_path / dtype)
+        assert figures["settings"]["dtype"] == dtype
+    assert written["float32"] != written["bfloat16-trunks"]
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -203,9 +214,10 @@ def test_command_line(tiny_folder, tmp_path):
         ({"--split": "test"}, "`split` must be one of val of `dataset`"),
         ({"--model": "nothing"}, "`model` must be a folder"),
         ({"--alpha": 2}, "`alpha` must be a number between 0 and 1, but got 2.0"),
-        ({"--seen-from": "nothing"}, "`dataset` 'nothing' is neither a folder"),
+        ({"--seen-from": "nothing"}, "`--seen-from` 'nothing' is neither a folder"),
         ({"--prompts": "nothing"}, "There is no text file 'nothing'"),
         ({"--device": "gpu"}, "`device` must be"),
+        ({"--dtype": "half"}, "`dtype` must be one of float32, bfloat16, float16, bfloat16-trunks"),
         ({"--output": "a.json", "--predictions": "a.json"}, "must be different files, got a.json"),
         ({"--task": "semantic", "--sweep": None}, "`sweep` is for the task 'instance'"),
     ],

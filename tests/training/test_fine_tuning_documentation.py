@@ -40,8 +40,8 @@ SMALL = (
 def test_commands_can_be_parsed(command):
     words = shlex.split(command)
     if words[0] == "accelerate":
-        assert words[:4] == ["accelerate", "launch", "-m", "score_hf.training.train"]
-        assert read_options(words[4:]).recipe == "mine.yaml"
+        assert words[:5] == ["accelerate", "launch", "--quiet", "-m", "score_hf.training.train"]
+        assert read_options(words[5:]).recipe == "mine.yaml"
         return
     known = typer.main.get_command(app)
     words = words[1:]

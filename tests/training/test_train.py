@@ -275,7 +275,7 @@ def test_free_trunks_learn_with_the_prompts_of_each_step(tmp_path):
             ["drawn", "--set", "data.class_names={boat: ship}"],
             "train: `recipe.data.class_names` has 'boat', but the classes are",
         ),
-        (["isaid", "--dataset", "nowhere"], "train: `dataset` 'nowhere' is neither a folder"),
+        (["isaid", "--dataset", "nowhere"], "train: `recipe.data.dataset` 'nowhere' is neither"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(monkeypatch, tmp_path, arguments, message):
