@@ -3,9 +3,8 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
@@ -316,39 +315,53 @@ def test_damaged_tiles_are_computed_again(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-_KILLED = """
-import sys, time
-sys.path.insert(0, {root!r})
-from tests.scenes.drawn_rasters import BrightBoxes
-from score_hf.scenes import SceneClass, SceneOptions, SceneSegmenter
 class Slow(BrightBoxes):
+    """Leaves time to be killed."""
+
     def __call__(self, tiles):
-        time.sleep(0.03)
+        time.sleep(0.02)
         return super().__call__(tiles)
-print("ready", flush=True)
-SceneSegmenter(Slow(), [SceneClass("box", seen=True, color="#ff8000")], "boxes").segment(
-    {scene!r}, output={output!r}, options=SceneOptions(tile_size=64, overlap=12)
-)
-"""
 
 
-def test_killed_at_any_moment_the_same_call_gives_the_same_bytes(tmp_path):
+def killed_after(seconds: float, run: Callable[[], object]) -> bool:
+    """Kills a run in a process of its own after a while; whether it was not done by then."""
+    process = os.fork()
+    if process == 0:
+        # Nothing of the tests may go on here.
+        try:
+            run()
+        finally:
+            os._exit(0)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("name", ["two.gpkg", "two.parquet", "two.geojson"])
+def test_killed_at_ten_random_moments_the_same_call_gives_the_same_bytes(tmp_path, name):
     scene = boxes_raster(tmp_path / "s.tif", size=(220, 300))
-    segmenter().segment(scene, output=tmp_path / "one.gpkg", options=TILES)
-    output = tmp_path / "two.gpkg"
-    root = str(Path(__file__).parents[2])
-    code = _KILLED.format(root=root, scene=str(scene), output=str(output))
+    expected, output = tmp_path / "one" / name, tmp_path / "two" / name
+    start = time.perf_counter()
+    segmenter(Slow()).segment(scene, output=expected, options=TILES)
+    duration = time.perf_counter() - start
     rng = np.random.default_rng(0)
-    for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(rng.uniform(0.1, 0.8))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    if not output.exists():
-        segmenter().segment(scene, output=output, options=TILES)
-    assert digest(tmp_path / "one.gpkg") == digest(output)
+    kills, last_done = 0, 0
+    while kills < 10:
+        # Late enough to get on, and now and then while the map is written.
+        kills += killed_after(
+            rng.uniform(0.1, 0.7) * duration,
+            lambda: segmenter(Slow()).segment(scene, output=output, options=TILES),
+        )
+        if output.exists():
+            assert digest(output) == digest(expected)
+            output.unlink()
+            last_done = kills
+    last = Slow()
+    result = segmenter(last).segment(scene, output=output, options=TILES)
+    assert digest(output) == digest(expected)
+    assert last.tiles < len(result.plan.tiles) or last_done == kills
+    assert not list(output.parent.rglob("*.part*"))
 
 
 class OutOfMemory(BrightBoxes):
