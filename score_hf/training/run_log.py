@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ class RunLog:
             total=steps,
             desc="training",
             unit="step",
+            # A log, unlike a terminal, keeps every state of the bar.
+            mininterval=0.1 if sys.stderr.isatty() else 30,
             disable=not accelerator.is_main_process,
         )
 
@@ -89,7 +92,7 @@ class RunLog:
             if name in figures
         }
         if shown:
-            self.bar.set_postfix(shown)
+            self.bar.set_postfix(shown, refresh=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
 

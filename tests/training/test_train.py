@@ -57,13 +57,17 @@ def train(recipe, output, **options):
     return folder, rows
 
 
-def test_a_run_leaves_a_model_that_loads_and_knows_its_classes(prepared, tiny_folder, tmp_path):
+def test_a_run_leaves_a_model_that_loads_and_knows_its_classes(
+    prepared, tiny_folder, tmp_path, capsys
+):
     output = tmp_path / "run"
     recipe = recipe_for(prepared, tiny_folder, "trackers=[tensorboard]")
     folder, rows = train(recipe, output)
 
     assert folder == output / "last"
     assert [row["step"] for row in rows] == [1, 2, 3]
+    # A bar whose states are not kept in a log one below the other: the first and the last.
+    assert capsys.readouterr().err.count("training:") == 2
     assert load_recipe(output / "recipe.yaml") == recipe
     assert list((output / "logs").rglob("events.out.tfevents*"))
     model = ScoreForInstanceSegmentation.from_pretrained(folder)
