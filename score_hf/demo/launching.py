@@ -1,5 +1,7 @@
 """Starts the demo: on this machine, or as a Space."""
 
+import ctypes
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from .appearance import CSS, make_theme
 from .engine import DemoEngine
 from .examples import read_examples
 from .interface import build_demo
+
+# glibc's number for the parameter, and enough for passes that take turns.
+_ARENA_MAX, _ARENAS = -8, 2
 
 
 def launch_demo(
@@ -29,6 +34,7 @@ def launch_demo(
     listed = sorted(
         read_examples(examples), key=lambda one: one.is_drawn != engine.about.is_demonstration
     )
+    _share_free_memory()
     page = build_demo(engine, listed)
     # Without it ZeroGPU would let a single visitor wait.
     page.queue(max_size=engine.limits.waiting)
@@ -43,3 +49,9 @@ def launch_demo(
         **options,
     )
     return page, address
+
+
+def _share_free_memory() -> None:
+    """Lets threads share what others freed: glibc would keep it for each that ever answered."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_ARENA_MAX, _ARENAS)
