@@ -1,7 +1,9 @@
 """Flip, large-scale jitter and one crop, as detectron2 does them, on pictures and masks."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +18,7 @@ _MARGIN = 2
 
 @dataclass(frozen=True)
 class View:
-    """What a training picture shows of an image: flipped, then resized, then cropped.
+    """What a training picture shows of an image: flipped, resized, cropped, then turned.
 
     Args:
         image_size: Height and width of the image.
@@ -25,6 +27,7 @@ class View:
         top: First row of the crop in the resized image.
         left: First column.
         side: Side of the crop; where the resized image is smaller, it is filled right and below.
+        turns: Quarter turns of the crop against the clock.
     """
 
     image_size: tuple[int, int]
@@ -33,6 +36,7 @@ class View:
     top: int
     left: int
     side: int
+    turns: int = 0
 
     def of_image(self, image: Image.Image) -> np.ndarray:
         """Shows an image.
@@ -49,7 +53,7 @@ class View:
         shown = resized[self.top : self.top + self.side, self.left : self.left + self.side]
         canvas = np.full((self.side, self.side, 3), GREY, dtype=np.uint8)
         canvas[: shown.shape[0], : shown.shape[1]] = shown
-        return canvas
+        return self._turned(canvas)
 
     def of_label(self, label: np.ndarray, outside: int) -> np.ndarray:
         """Shows a map of class indices; resized without mixing them.
@@ -65,7 +69,7 @@ class View:
         shown = resized[self.top : self.top + self.side, self.left : self.left + self.side]
         canvas = np.full((self.side, self.side), outside, dtype=np.uint8)
         canvas[: shown.shape[0], : shown.shape[1]] = shown
-        return canvas
+        return self._turned(canvas)
 
     def of_mask(self, mask: np.ndarray) -> np.ndarray:
         """Shows a mask.
@@ -115,7 +119,7 @@ class View:
             first_row - self.top : last_row - self.top,
             first_column - self.left : last_column - self.left,
         ] = grid[first_row - top : last_row - top, first_column - left : last_column - left] >= 128
-        return canvas
+        return self._turned(canvas)
 
     def shows_box(self, box: tuple[float, float, float, float]) -> bool:
         """Whether anything of a box can be in the crop.
@@ -129,6 +133,9 @@ class View:
         rows = self._reach(math.floor(top), math.ceil(top + height), 0)
         columns = self._reach(math.floor(left), math.ceil(left + width), 1)
         return self._shows(*rows, *columns)
+
+    def _turned(self, canvas: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(canvas, self.turns))
 
     def _reach(self, first: int, end: int, axis: int) -> tuple[int, int]:
         """Resized rows or columns that pixels from `first` to before `end` take part in."""
@@ -149,17 +156,21 @@ class View:
 
 
 def draw_view(
-    recipe: AugmentationRecipe, height: int, width: int, rng: np.random.Generator
+    recipe: AugmentationRecipe,
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    objects: Sequence[Mapping[str, Any]] = (),
 ) -> View:
-    """Draws how an image is shown: one number for the flip, one for the scale, one for the crop.
-
-    As in detectron2, the crop's one number serves both axes: crops lie on the diagonal.
+    """Draws how an image is shown: flip, scale, place of the crop, and turns.
 
     Args:
         recipe: The bounds.
         height: Of the image.
         width: Of the image.
-        rng: Where the numbers come from; always three.
+        rng: Where the numbers come from; always as many for one recipe and number of objects.
+        objects: Those of the image, with `bbox` and `category`, to crop around where the recipe
+            says so; an image without is cropped anywhere.
 
     Returns:
         The view.
@@ -168,9 +179,41 @@ def draw_view(
     target = recipe.crop_size * rng.uniform(*recipe.scale)
     factor = min(target / height, target / width)
     resized = max(1, round(height * factor)), max(1, round(width * factor))
-    place = rng.random()
-    top, left = (round(max(0, side - recipe.crop_size) * place) for side in resized)
-    return View((height, width), flip, resized, top, left, recipe.crop_size)
+    if recipe.crops == "diagonal":
+        place = rng.random()
+        top, left = (round(max(0, side - recipe.crop_size) * place) for side in resized)
+    else:
+        centre = _draw_centre(objects, width, flip, rng)
+        top, left = (
+            _draw_start(side, recipe.crop_size, None if centre is None else at * factor, rng)
+            for side, at in zip(resized, centre or (0.0, 0.0), strict=True)
+        )
+    turns = int(rng.integers(4)) if recipe.quarter_turns else 0
+    return View((height, width), flip, resized, top, left, recipe.crop_size, turns)
+
+
+def _draw_centre(
+    objects: Sequence[Mapping[str, Any]], width: int, flip: bool, rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """Row and column of an object's centre; first a class is drawn, so that rare ones count."""
+    classes = sorted({one["category"] for one in objects})
+    if not classes:
+        return None
+    drawn = classes[int(rng.integers(len(classes)))]
+    of_class = [one for one in objects if one["category"] == drawn]
+    left, top, box_width, box_height = of_class[int(rng.integers(len(of_class)))]["bbox"]
+    column = left + box_width / 2
+    return top + box_height / 2, width - column if flip else column
+
+
+def _draw_start(side: int, crop: int, centre: float | None, rng: np.random.Generator) -> int:
+    """First row or column of a crop that lies in the picture and shows the centre, if any."""
+    last = max(0, side - crop)
+    low, high = 0, last
+    if centre is not None:
+        low = min(last, max(0, math.ceil(centre) - crop))
+        high = max(low, min(last, math.floor(centre)))
+    return int(rng.integers(low, high + 1))
 
 
 def _resize(

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from ..modeling.configuration_score import ScoreConfig
+from .recipe_files import demand, read_values
 from .strict_fields import make_strictly, nearest
-
-_RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
@@ -20,8 +17,8 @@ class ModelRecipe:
 
     Args:
         init_from: A folder, bundled model or hub id, whose configuration and processor are taken
-            and whose weights are, as far as they fit; "tiny": the small architecture of
-            `score-tiny`, random throughout.
+            and whose weights are, as far as they fit; "tiny" or "small": the architecture of
+            `score-tiny` or of `score-small-aerial`, random throughout.
         config: Fields of the configuration that are to differ; see [`ScoreConfig`].
     """
 
@@ -45,17 +42,23 @@ class AugmentationRecipe:
         crop_size: Side of the training pictures in pixels.
         scale: The picture is resized to fit a square of `crop_size` times a number between these.
         flip: Probability of a horizontal flip.
+        quarter_turns: Whether crops are also turned by a random number of quarter turns: seen from
+            above there is no up.
+        crops: Where they lie. "diagonal": as in detectron2, where one number serves both axes.
+            "objects": around an object of a class of the picture, each class as often as another.
     """
 
     crop_size: int = 512
     scale: tuple[float, float] = (0.1, 2.0)
     flip: float = 0.5
+    quarter_turns: bool = False
+    crops: Literal["diagonal", "objects"] = "diagonal"
 
     def __post_init__(self) -> None:
-        _demand(self.crop_size > 0, "data.augmentation.crop_size", "positive", self.crop_size)
+        demand(self.crop_size > 0, "data.augmentation.crop_size", "positive", self.crop_size)
         low, high = self.scale
-        _demand(0 < low <= high, "data.augmentation.scale", "positive and rising", list(self.scale))
-        _demand(0 <= self.flip <= 1, "data.augmentation.flip", "between 0 and 1", self.flip)
+        demand(0 < low <= high, "data.augmentation.scale", "positive and rising", list(self.scale))
+        demand(0 <= self.flip <= 1, "data.augmentation.flip", "between 0 and 1", self.flip)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class DataRecipe:
     drawn_size: int = 256
 
     def __post_init__(self) -> None:
-        _demand(self.workers >= 0, "data.workers", "0 or more", self.workers)
+        demand(self.workers >= 0, "data.workers", "0 or more", self.workers)
         if self.streaming and self.damaged_images == "skip":
             raise ValueError(
                 "`recipe.data.damaged_images` must be 'stop' with `streaming`: a stream cannot "
@@ -114,7 +117,7 @@ class PromptRecipe:
 
     def __post_init__(self) -> None:
         if self.templates is not None:
-            _demand(self.templates > 0, "prompts.templates", "positive", self.templates)
+            demand(self.templates > 0, "prompts.templates", "positive", self.templates)
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class OptimizerRecipe:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "largest_gradient_norm"):
-            _demand(getattr(self, name) > 0, f"optimizer.{name}", "positive", getattr(self, name))
+            demand(getattr(self, name) > 0, f"optimizer.{name}", "positive", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class EvaluationRecipe:
     class_names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _demand(self.every > 0, "evaluation.every", "positive", self.every)
+        demand(self.every > 0, "evaluation.every", "positive", self.every)
 
 
 @dataclass(frozen=True)
@@ -240,10 +243,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every"):
-            _demand(getattr(self, name) > 0, name, "positive", getattr(self, name))
-        _demand(self.cached_contexts >= 0, "cached_contexts", "0 or more", self.cached_contexts)
+            demand(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        demand(self.cached_contexts >= 0, "cached_contexts", "0 or more", self.cached_contexts)
         if self.ema_decay is not None:
-            _demand(0 < self.ema_decay < 1, "ema_decay", "between 0 and 1", self.ema_decay)
+            demand(0 < self.ema_decay < 1, "ema_decay", "between 0 and 1", self.ema_decay)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, as YAML writes them."""
@@ -253,11 +256,6 @@ class Recipe:
         """Names the fields in which another recipe is different, such as "data.split"."""
         ours, theirs = _flat(self.as_dict()), _flat(other.as_dict())
         return [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-
-
-def recipe_names() -> list[str]:
-    """Lists the recipes that come with the package."""
-    return sorted(path.stem for path in _RECIPES.glob("*.yaml"))
 
 
 def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -276,54 +274,7 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         ValueError: If there is no such recipe, or something in it is unknown or not valid.
     """
-    values = _read_values(source, Path.cwd())
-    for change in changes:
-        path, equals, text = change.partition("=")
-        if not equals or not path:
-            raise ValueError(f"A change must be of the form `name=value`, but got {change!r}.")
-        value = yaml.safe_load(text)
-        for name in reversed(path.split(".")):
-            value = {name: value}
-        values = _merge(values, value)
-    return make_strictly(Recipe, values, "recipe")
-
-
-def _read_values(source: str | Path, folder: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
-    path = _find(source, folder)
-    if path in chain:
-        raise ValueError(f"The recipe {path.name!r} is based on itself.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {reason}.") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"The recipe {str(path)!r} must be a list of `name: value`.")
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    return _merge(_read_values(str(base), path.parent, (*chain, path)), values)
-
-
-def _find(source: str | Path, folder: Path) -> Path:
-    path = folder / source
-    if path.is_file():
-        return path.resolve()
-    if str(source) in recipe_names():
-        return _RECIPES / f"{source}.yaml"
-    raise ValueError(
-        f"There is no recipe {str(source)!r}: give a YAML file or one of "
-        f"{', '.join(recipe_names())}."
-    )
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        known = merged.get(name)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[name] = _merge(known, value) if both else value  # type: ignore[arg-type]
-    return merged
+    return make_strictly(Recipe, read_values(source, changes), "recipe")
 
 
 def _plain(value: Any) -> Any:
@@ -338,8 +289,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         nested = isinstance(value, Mapping) and value
         flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
     return flat
-
-
-def _demand(holds: bool, name: str, what: str, value: Any) -> None:
-    if not holds:
-        raise ValueError(f"`recipe.{name}` must be {what}, but is {value!r}.")

@@ -78,10 +78,11 @@ class RowReader:
         Raises:
             DamagedImage: If an image cannot be read or has another size than its row says.
         """
-        image = _open(row["image"], row)
+        image = open_image(row["image"], row)
         view = None
         if self.augmentation is not None:
-            view = draw_view(self.augmentation, row["height"], row["width"], rng)
+            objects = [] if self.semantic else _without_crowds(row["objects"])
+            view = draw_view(self.augmentation, row["height"], row["width"], rng, objects)
         pixels = np.asarray(image) if view is None else view.of_image(image)
         masks, labels = self._mark(row, view)
         if not masks:
@@ -91,7 +92,7 @@ class RowReader:
 
     def _mark(self, row: Mapping[str, Any], view: View | None) -> tuple[list[np.ndarray], list]:
         if self.semantic:
-            label = np.asarray(_open(row["label"], row, grey=True))
+            label = np.asarray(open_image(row["label"], row, grey=True))
             if view is not None:
                 label = view.of_label(label, IGNORED)
             classes = [number for number in np.unique(label) if number != IGNORED]
@@ -232,7 +233,19 @@ def _without_crowds(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     return [one for one in objects if not one["iscrowd"]]
 
 
-def _open(stored: Mapping[str, Any], row: Mapping[str, Any], grey: bool = False) -> Image.Image:
+def open_image(
+    stored: Mapping[str, Any], row: Mapping[str, Any], grey: bool = False
+) -> Image.Image:
+    """Opens an image of a row.
+
+    Args:
+        stored: Its undecoded column, with `bytes` or a `path`.
+        row: The row; names the image in errors.
+        grey: Whether values are to be kept as they are, for a label image.
+
+    Raises:
+        DamagedImage: If it cannot be read or has another size than its row says.
+    """
     name = f"The image {row['file_name']!r} (id {row['image_id']}) of the training set"
     try:
         source = stored["path"] if stored["bytes"] is None else BytesIO(stored["bytes"])

@@ -3,7 +3,7 @@
 import numpy as np
 
 # What random numbers are for; each purpose draws from seeds of its own.
-ORDER, AUGMENTATION, POINTS, KERNEL, DROPOUT, PROMPTS = range(6)
+ORDER, AUGMENTATION, POINTS, KERNEL, DROPOUT, PROMPTS, PAIRS = range(7)
 
 
 def seed_of(*numbers: int) -> int:

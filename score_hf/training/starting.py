@@ -11,10 +11,10 @@ from ..modeling.configuration_score import ScoreConfig
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
 from ..processing.prompts import check_class_names, split_synonyms
-from . import tiny_architecture
 from .context_cache import ContextCache
 from .parameters import freeze_unreached, freeze_visual_head, set_kernel_apart
 from .recipe import ModelRecipe, Recipe
+from .small_architectures import start_small, start_tiny
 
 
 def start_model(
@@ -37,9 +37,9 @@ def start_model(
             "`recipe.model.init_from` must name the model to start from (or give `--init-from`): a "
             "folder of `score-hf convert`, a bundled model or a hub id."
         )
-    if recipe.init_from == "tiny":
-        processor = tiny_architecture.tiny_processor()
-        config = tiny_architecture.tiny_config(processor.tokenizer)
+    start_at_random = {"tiny": start_tiny, "small": start_small}.get(recipe.init_from)
+    if start_at_random is not None:
+        config, processor = start_at_random()
         return ScoreForInstanceSegmentation(_changed(config, recipe.config)).train(), processor
     source, processor = load_model(recipe.init_from, device="cpu")
     config = _changed(source.config, {**recipe.config, "stored_synonyms": 0, "text_tower": True})

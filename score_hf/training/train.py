@@ -43,7 +43,8 @@ from .parameters import (
 )
 from .periodic_evaluation import PeriodicEvaluation
 from .processes import check_finite, share_step, start_processes
-from .recipe import Recipe, load_recipe, recipe_names
+from .recipe import Recipe, load_recipe
+from .recipe_files import recipe_names
 from .region_text import region_text_loss
 from .run_log import RunLog, check_trackers
 from .seeds import DROPOUT, seed_of

@@ -6,7 +6,8 @@ from score_hf.modeling.configuration_score import ScoreConfig
 from score_hf.tables.paper import TABLES
 from score_hf.tables.plan import cell_of, cells_of
 from score_hf.tables.sources import DATA_FOLDERS, WEIGHT_FOLDERS
-from score_hf.training.recipe import load_recipe, recipe_names
+from score_hf.training.recipe import load_recipe
+from score_hf.training.recipe_files import recipe_names
 
 RUNS = {
     "1": ["isaid-remoteclip", "sior-remoteclip"],

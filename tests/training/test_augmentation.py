@@ -97,3 +97,41 @@ def test_a_mask_out_of_sight_is_empty():
     # Flipped, the left upper corner comes from the right.
     flipped = View((60, 60), True, (60, 60), 0, 30, 30)
     assert flipped.of_mask(mask).any() and flipped.shows_box((2, 2, 7, 7))
+
+
+def test_crops_lie_around_objects_of_each_class_alike():
+    recipe = AugmentationRecipe(crop_size=40, scale=(5.0, 5.0), crops="objects")
+    # Three of one class to the left, one of another in the lower right corner; twice as large.
+    objects = [{"bbox": (2, top, 4, 6), "category": 0} for top in (0, 30, 60)]
+    objects.append({"bbox": (92, 90, 8, 10), "category": 1})
+    rng, shown = np.random.default_rng(0), []
+    for _ in range(400):
+        view = draw_view(recipe, 100, 100, rng, objects)
+        assert view.turns == 0 and 0 <= view.top <= 160 and 0 <= view.left <= 160
+        whole = np.zeros((4, 100, 100), dtype=bool)
+        for mask, one in zip(whole, objects, strict=True):
+            left, top, width, height = one["bbox"]
+            mask[top : top + height, left : left + width] = True
+        seen = [view.of_mask(mask).any() for mask in whole]
+        assert any(seen)
+        shown.append(seen[3])
+    assert 0.4 < np.mean(shown) < 0.6
+    # Without objects anywhere, not only on the diagonal.
+    views = [draw_view(recipe, 100, 100, rng) for _ in range(50)]
+    assert len({view.top - view.left for view in views}) > 20
+
+
+def test_quarter_turns_turn_picture_and_masks_alike():
+    recipe = AugmentationRecipe(crop_size=32, scale=(1.0, 1.0), flip=0.0, quarter_turns=True)
+    pixels = np.zeros((32, 32, 3), dtype=np.uint8)
+    pixels[2:9, 20:30] = 255
+    mask = pixels[..., 0] > 0
+    rng, found = np.random.default_rng(0), set()
+    for _ in range(40):
+        view = draw_view(recipe, 32, 32, rng)
+        turned = view.of_image(Image.fromarray(pixels))
+        assert (turned[..., 0] == np.rot90(pixels[..., 0], view.turns)).all()
+        assert (view.of_mask(mask) == (turned[..., 0] > 0)).all()
+        assert (view.of_label(mask.astype(np.uint8), 255) == (turned[..., 0] > 0)).all()
+        found.add(view.turns)
+    assert found == {0, 1, 2, 3}

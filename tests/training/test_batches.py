@@ -24,8 +24,8 @@ from score_hf.training.samples import (
     StoredSamples,
     stream_rows,
 )
+from score_hf.training.small_architectures import start_tiny
 from score_hf.training.step_prompts import StepPrompts
-from score_hf.training.tiny_architecture import tiny_processor
 from tests.training.prepared_set import drawn_scene, encode, png, write_drawn_set, write_records
 
 AUGMENTATION = AugmentationRecipe(crop_size=64)
@@ -43,7 +43,7 @@ def rows(folder):
 
 @pytest.fixture(scope="module")
 def collator():
-    return Collator(tiny_processor(), seed=1)
+    return Collator(start_tiny()[1], seed=1)
 
 
 def batches(rows, collator, spread, **options):
@@ -120,7 +120,7 @@ def test_a_batch_holds_normalised_pictures_and_their_masks(rows, collator):
         assert torch.equal(batch.inputs["mask_labels"][number], torch.from_numpy(scene.masks))
         names = [list(DRAWN_VOCABULARY)[label] for label in batch.inputs["class_labels"][number]]
         assert names == scene.class_names
-    expected = tiny_processor()(images=drawn_scene(1).image, return_tensors="pt")
+    expected = start_tiny()[1](images=drawn_scene(1).image, return_tensors="pt")
     assert torch.equal(batch.inputs["pixel_values"][1], expected["pixel_values"][0])
     moved = batch.to(torch.device("meta"))
     assert moved.inputs["mask_labels"][0].is_meta and moved.names == batch.names
@@ -277,10 +277,10 @@ class TestPrompts:
     def words(self, prompts, step):
         arguments = prompts.of_step(step)
         ids = arguments["input_ids"]
-        return arguments, tiny_processor().tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return arguments, start_tiny()[1].tokenizer.batch_decode(ids, skip_special_tokens=True)
 
     def test_a_step_draws_one_synonym_of_each_class_in_some_templates(self):
-        prompts = StepPrompts(tiny_processor(), self.CLASSES, True, 2, seed=0)
+        prompts = StepPrompts(start_tiny()[1], self.CLASSES, True, 2, seed=0)
         used, templates = set(), set()
         for step in range(30):
             arguments, texts = self.words(prompts, step)
@@ -291,16 +291,16 @@ class TestPrompts:
             templates |= {first.split(" of ")[0], second.split(" of ")[0]}
             assert "harbor" in texts[4] and "harbor" in texts[5] and texts[4] != texts[5]
         assert used == {"ship", "boat", "vessel"} and len(templates) == 6
-        again = StepPrompts(tiny_processor(), self.CLASSES, True, 2, seed=0).of_step(7)
+        again = StepPrompts(start_tiny()[1], self.CLASSES, True, 2, seed=0).of_step(7)
         assert torch.equal(again["input_ids"], prompts.of_step(7)["input_ids"])
 
     def test_all_synonyms_and_templates_are_the_processors_own(self):
-        arguments = StepPrompts(tiny_processor(), self.CLASSES, False, None, seed=0).of_step(0)
-        expected = tiny_processor().tokenize_classes(list(self.CLASSES))
+        arguments = StepPrompts(start_tiny()[1], self.CLASSES, False, None, seed=0).of_step(0)
+        expected = start_tiny()[1].tokenize_classes(list(self.CLASSES))
         assert arguments["class_ids"].tolist() == [0, 0, 0, 1, 1, 2]
         ours = sorted(map(tuple, arguments["input_ids"].tolist()))
         assert ours == sorted(map(tuple, expected["input_ids"].tolist()))
 
     def test_there_are_no_more_templates_than_the_processor_has(self):
         with pytest.raises(ValueError, match=r"must be at most 18.* but is 19"):
-            StepPrompts(tiny_processor(), self.CLASSES, True, 19, seed=0)
+            StepPrompts(start_tiny()[1], self.CLASSES, True, 19, seed=0)

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from score_hf.training.parameters import learning_rate_factor
-from score_hf.training.recipe import Recipe, load_recipe, recipe_names
+from score_hf.training.recipe import Recipe, load_recipe
+from score_hf.training.recipe_files import recipe_names
 
 ORIGINAL = (
     Path(__file__).parents[2].parent / "shared" / "parity" / "A" / "preprocess_and_schedule.json"

@@ -1,13 +1,10 @@
-import torch
-
-from score_hf import ScoreForInstanceSegmentation
 from score_hf.drawn_scenes import DRAWN_VOCABULARY
-from score_hf.training.tiny_architecture import (
-    learn_merges,
-    tiny_config,
-    tiny_processor,
-    tiny_tokenizer,
-)
+from score_hf.processing.prompts import TEMPLATES
+from score_hf.training.word_tokenizer import learn_merges, word_tokenizer
+
+
+def drawn_tokenizer():
+    return word_tokenizer([*TEMPLATES, *sum(DRAWN_VOCABULARY.values(), ())])
 
 
 def test_merges_do_not_depend_on_the_order_of_words():
@@ -17,7 +14,7 @@ def test_merges_do_not_depend_on_the_order_of_words():
 
 
 def test_each_known_word_is_one_token():
-    tokenizer = tiny_tokenizer()
+    tokenizer = drawn_tokenizer()
     for names in DRAWN_VOCABULARY.values():
         for name in names:
             text = f"satellite imagery of the {name}."
@@ -25,19 +22,8 @@ def test_each_known_word_is_one_token():
 
 
 def test_unknown_words_are_spelled():
-    tokenizer = tiny_tokenizer()
+    tokenizer = drawn_tokenizer()
     ids = tokenizer("wind turbine déjà-vu")["input_ids"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == "wind turbine déjà - vu"
     assert ids[0] == tokenizer.bos_token_id
     assert ids[-1] == tokenizer.eos_token_id
-
-
-def test_configuration_and_processor_fit():
-    processor = tiny_processor()
-    model = ScoreForInstanceSegmentation(tiny_config(processor.tokenizer)).eval()
-    assert 2e6 < model.num_parameters() < 5e6
-    inputs = processor(
-        images=torch.zeros(3, 64, 96, dtype=torch.uint8), classes=["ship"], return_tensors="pt"
-    )
-    assert inputs["pixel_values"].shape == (1, 3, 64, 96)
-    assert model(**inputs).class_queries_logits.shape == (1, 100, 2)
