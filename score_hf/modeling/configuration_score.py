@@ -89,11 +89,13 @@ class ScoreConfig(PreTrainedConfig):
             projects back to the width (how the original kept the width is not known).
             "attention": the original's code, queries = classes, key = value = [CLS]. "equation":
             Eq. 7 as printed, query = [CLS], keys = values = classes; its one vector is added to
-            every class.
+            every class. "tokens": ours, each class attends to the [CLS] and all patch tokens; the
+            only kind by which a scene moves classes against one another.
         region_context: What Region-Aware Integration adds to each class embedding (Table 4).
             "none": the baseline. "region": patch tokens of the remote-sensing CLIP inside the
             dilated mask. "cls": its [CLS] token for every query. "intermediate": as "region", of
-            an inner block's patch tokens.
+            an inner block's patch tokens. "joint": ours, as "region", but queries attend to one
+            another's embeddings and regions, and know where these lie.
         intermediate_layer: The block of the context trunk whose patch tokens "intermediate"
             takes, counted from 1.
         region_kernel: How far masks are dilated. "learned": the original's code, one of
@@ -125,6 +127,8 @@ class ScoreConfig(PreTrainedConfig):
             comes; nothing in the model masks padding, so results depend on the batch.
         stored_synonyms: Rows of the stored vocabulary; 0 if none is stored. Its classes are named
             by `id2label`.
+        untrained_parts: Modules that still hold random numbers, such as "mask_decoder", which a
+            model made of CLIP's weights alone has; whoever trains them empties it.
     """
 
     model_type = "score"
@@ -154,8 +158,10 @@ class ScoreConfig(PreTrainedConfig):
     pixel_decoder_intermediate_size: int = 1024
     pixel_decoder_points: int = 4
 
-    global_context: Literal["none", "add", "concat", "attention", "equation"] = "attention"
-    region_context: Literal["none", "region", "cls", "intermediate"] = "region"
+    global_context: Literal["none", "add", "concat", "attention", "equation", "tokens"] = (
+        "attention"
+    )
+    region_context: Literal["none", "region", "cls", "intermediate", "joint"] = "region"
     intermediate_layer: int = 12
     region_kernel: Literal["learned", "fixed", "clamp"] = "learned"
     region_kernel_sizes: list[int] | tuple[int, ...] = (3, 5, 7, 9, 11, 13)
@@ -182,6 +188,7 @@ class ScoreConfig(PreTrainedConfig):
 
     batch_padding: Literal["alone", "together"] = "alone"
     stored_synonyms: int = 0
+    untrained_parts: list[str] | tuple[str, ...] = ()
 
     def __post_init__(self, **kwargs: Any) -> None:
         # A saved configuration names the version of Transformers that wrote it. It may come from a
@@ -241,7 +248,7 @@ class ScoreConfig(PreTrainedConfig):
 
         Raises:
             ValueError: If a kernel size is even or too small, the intermediate layer does not
-                exist.
+                exist, or positions do not fit into the width.
         """
         sizes = (*self.region_kernel_sizes, self.region_kernel_size)
         if not self.region_kernel_sizes or any(size < 1 or size % 2 == 0 for size in sizes):
@@ -254,6 +261,11 @@ class ScoreConfig(PreTrainedConfig):
             raise ValueError(
                 f"`intermediate_layer` must be between 1 and the context trunk's {layers} "
                 f"layers, got {self.intermediate_layer}."
+            )
+        if self.region_context == "joint" and self.projection_dim % 4:
+            raise ValueError(
+                "`projection_dim` must be a multiple of 4 with `region_context='joint'` (sine and "
+                f"cosine of rows and columns), got {self.projection_dim}."
             )
 
     def validate_counts(self) -> None:

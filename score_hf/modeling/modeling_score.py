@@ -454,7 +454,7 @@ class ScoreForInstanceSegmentation(ScorePreTrainedModel):
         if self.config.global_context == "none":
             adapted = embeddings.to(self.void_embedding.weight.dtype).unsqueeze(0)
         else:
-            adapted = self.global_adaptation(embeddings, context.cls)
+            adapted = self.global_adaptation(embeddings, context)
         return self._append_void(adapted)
 
     def _append_void(self, rows: Tensor) -> Tensor:

@@ -7,7 +7,12 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_score import ScoreConfig
 from .context_trunk import SceneContext
-from .layers import ScoreAttention, init_torch_linear, pool_in_masks
+from .layers import (
+    ScoreAttention,
+    init_torch_linear,
+    pool_in_masks,
+    sine_position_embedding,
+)
 from .region_formation import ScoreRegionFormation
 from .training_step import ScoreTrainingStep
 
@@ -30,13 +35,14 @@ def context_projection(config: ScoreConfig) -> nn.Module:
 
 
 class ScoreGlobalContextAdaptation(nn.Module):
-    """Global Context Adaptation (paper §3.5): moves the classes by the scene's [CLS] token.
+    """Global Context Adaptation (paper §3.5): moves the classes by what the scene is.
 
-    The original attends over a single key, so its weight is 1 and every class moves by the same
-    vector: what changes is the classes against "no object", never their order.
+    The original attends over a single key, the [CLS] token, so its weight is 1 and every class
+    moves by the same vector: what changes is the classes against "no object", never their order.
+    "tokens" attends over the patch tokens as well, and each class finds its own.
 
     Args:
-        config: Says which variant of Table 5 runs.
+        config: Says which variant of Table 5, or our own, runs.
     """
 
     def __init__(self, config: ScoreConfig) -> None:
@@ -44,7 +50,7 @@ class ScoreGlobalContextAdaptation(nn.Module):
         width = config.projection_dim
         self.kind = config.global_context
         self.projection = context_projection(config)
-        if self.kind in ("attention", "equation"):
+        if self.kind in ("attention", "equation", "tokens"):
             self.attention = ScoreAttention(config, width, config.context_num_heads)
         elif self.kind == "concat":
             self.concat_projection = nn.Linear(2 * width, width)
@@ -57,29 +63,36 @@ class ScoreGlobalContextAdaptation(nn.Module):
             init.copy_(self.concat_projection.weight, through)
             init.zeros_(self.concat_projection.bias)
 
-    def forward(self, embeddings: Tensor, cls: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, context: SceneContext) -> Tensor:
         """Adapts the classifier to each scene.
 
         Args:
             embeddings: (synonyms, width), normalised.
-            cls: (batch, context width).
+            context: The scenes' context.
 
         Returns:
             (batch, synonyms, width), not normalised.
         """
-        scene = self.projection(nn.functional.normalize(cls, dim=-1)).unsqueeze(1)
-        rows = embeddings.to(scene.dtype).expand(cls.shape[0], -1, -1)
+        scene = self.projection(nn.functional.normalize(context.cls, dim=-1)).unsqueeze(1)
+        rows = embeddings.to(scene.dtype).expand(scene.shape[0], -1, -1)
         if self.kind == "add":
             return rows + scene
         if self.kind == "concat":
             return self.concat_projection(torch.cat((rows, scene.expand_as(rows)), dim=-1))
         if self.kind == "equation":
             return rows + self.attention(scene, rows, rows)[0]
+        if self.kind == "tokens":
+            # (batch, context width, rows, columns) -> (batch, rows x columns, width)
+            patches = nn.functional.normalize(context.patches.flatten(2).transpose(1, 2), dim=-1)
+            tokens = torch.cat((scene, self.projection(patches)), dim=1)
+            # Products of unit vectors are so small that all tokens would count the same.
+            scale = rows.shape[-1] ** 0.5
+            return rows + self.attention(scale * rows, scale * tokens, tokens)[0]
         return rows + self.attention(rows, scene, scene)[0]
 
 
 class ScoreRegionLayer(GradientCheckpointingLayer):
-    """A post-norm transformer layer over each query alone, as the original runs it.
+    """A post-norm transformer layer over sequences of queries.
 
     Args:
         config: Gives widths, heads and dropout.
@@ -102,9 +115,19 @@ class ScoreRegionLayer(GradientCheckpointingLayer):
         init_torch_linear(self.fc1)
         init_torch_linear(self.fc2)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        """Maps (sequences, length, width) to the same shape."""
-        update, _ = self.self_attn(hidden_states, hidden_states, hidden_states)
+    def forward(self, hidden_states: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Lets the queries of a sequence attend to one another.
+
+        Args:
+            hidden_states: (sequences, length, width).
+            positions: The same shape, added to queries and keys but not to values; None: nothing
+                is added.
+
+        Returns:
+            The same shape.
+        """
+        placed = hidden_states if positions is None else hidden_states + positions
+        update, _ = self.self_attn(placed, placed, hidden_states)
         hidden_states = self.self_attn_norm(hidden_states + self.dropout(update))
         update = self.fc2(self.dropout(self.fc1(hidden_states).relu()))
         return self.final_norm(hidden_states + self.dropout(update))
@@ -113,10 +136,12 @@ class ScoreRegionLayer(GradientCheckpointingLayer):
 class ScoreRegionAwareIntegration(nn.Module):
     """Region-Aware Integration (paper §3.4): class embeddings learn what lies around their object.
 
-    Eq. 6 feeds the region to every layer; the original's code adds it once, before the first.
+    Eq. 6 feeds the region to every layer; the original's code adds it once, before the first. Its
+    layers see each query as a sequence of its own, so their attention attends to nothing else.
+    With "joint" the queries of an image are one sequence.
 
     Args:
-        config: Says which context of Table 4 is integrated.
+        config: Says which context of Table 4 is integrated, and how.
     """
 
     def __init__(self, config: ScoreConfig) -> None:
@@ -154,15 +179,36 @@ class ScoreRegionAwareIntegration(nn.Module):
         Returns:
             (batch, queries, width).
         """
+        positions = None
         if self.kind == "cls":
             region = context.cls.unsqueeze(1)
         else:
             dense = context.intermediate if self.kind == "intermediate" else context.patches
-            region = pool_in_masks(dense, self.formation(mask_logits, dense.shape[-2:]))
+            formed = self.formation(mask_logits, dense.shape[-2:])
+            region = pool_in_masks(dense, formed)
+            if self.kind == "joint":
+                positions = _mean_positions(formed.detach(), class_embeddings)
         region = self.projection(region.to(class_embeddings.dtype))
         integrated = class_embeddings + self.weight * region
-        # Every query is a sequence of its own: (batch x queries, 1, width).
-        integrated = integrated.flatten(0, 1).unsqueeze(1)
+        if self.kind != "joint":
+            # Every query is a sequence of its own: (batch x queries, 1, width).
+            integrated = integrated.flatten(0, 1).unsqueeze(1)
         for layer in self.layers:
-            integrated = layer(integrated)
+            integrated = layer(integrated, positions)
         return integrated.view_as(class_embeddings)
+
+
+def _mean_positions(regions: Tensor, like: Tensor) -> Tensor:
+    """Embeds where regions lie and how far they reach: the mean over the patches of each.
+
+    Args:
+        regions: (batch, queries, rows, columns).
+        like: (batch, queries, width), which gives width and type.
+
+    Returns:
+        (batch, queries, width); zeros for an empty region.
+    """
+    rows, columns = regions.shape[-2:]
+    positions = sine_position_embedding(rows, columns, like.shape[-1], like.device)
+    grid = positions.T.unflatten(1, (rows, columns)).unsqueeze(0)
+    return pool_in_masks(grid, regions).to(like.dtype)

@@ -111,6 +111,10 @@ def test_numbers_may_be_whole(field):
             {"region_context": "intermediate", "intermediate_layer": 3},
             "`intermediate_layer` must be between 1 and the context trunk's 2 layers, got 3",
         ),
+        (
+            {"region_context": "joint", "projection_dim": 34, "context_num_heads": 2},
+            "`projection_dim` must be a multiple of 4 with `region_context='joint'` .* got 34",
+        ),
         ({"num_queries": -1}, "`num_queries` must be positive, got -1"),
         ({"num_attention_heads": 0}, "`num_attention_heads` must be positive, got 0"),
         ({"context_num_heads": 0}, "`context_num_heads` must be positive, got 0"),

@@ -15,18 +15,21 @@ from tests.tiny import make_inputs, make_labels, tiny_config
 
 TRUNKS = ("general_trunk.", "text_tower.", "context_trunk.", "context_text_tower.")
 LOGITS = ("class_queries_logits", "in_vocabulary_logits", "out_of_vocabulary_logits")
-GLOBAL_CONTEXTS = ("none", "add", "concat", "attention", "equation")
+GLOBAL_CONTEXTS = ("none", "add", "concat", "attention", "equation", "tokens")
 REGIONS = (
     ("none", "learned"),
     ("cls", "learned"),
+    ("joint", "learned"),
     *product(("region", "intermediate"), ("learned", "fixed", "clamp")),
 )
 # The trunk out of vocabulary is independent of the rest: alternately the one and the other.
 VARIANTS = [
     (global_context, *region, ("general", "context")[index % 2])
-    for index, (global_context, region) in enumerate(product(GLOBAL_CONTEXTS, (*REGIONS, None)))
-    if region is not None
+    for index, (global_context, region) in enumerate(product(GLOBAL_CONTEXTS, REGIONS))
 ]
+
+
+OURS = {"global_context": "tokens", "region_context": "joint"}
 
 
 def build(**changes):
@@ -95,7 +98,10 @@ class TestVariants:
         assert model(**inputs).class_queries_logits.isfinite().all()
 
     def test_every_variant_computes_something_else(self):
-        fields = {"global_context": GLOBAL_CONTEXTS, "region_context": ("none", "cls", "region")}
+        fields = {
+            "global_context": GLOBAL_CONTEXTS,
+            "region_context": ("none", "cls", "region", "joint"),
+        }
         seen = []
         for name, values in fields.items():
             for value in values:
@@ -121,6 +127,16 @@ class TestVariants:
             if name.startswith(("global_adaptation.attention", "region_integration.layers")):
                 zero = ".q_proj." in name or ".k_proj." in name
                 assert (parameter.grad.abs().max() == 0) == zero, name
+
+    def test_over_many_keys_queries_and_keys_learn(self):
+        model = build(**OURS).train()
+        inputs, labels = batch(model)
+        model(**inputs, **labels).loss.backward()
+        for name, parameter in model.named_parameters():
+            attends = name.startswith(("global_adaptation.attention", "region_integration.layers"))
+            # A key's bias adds the same to all weights, which softmax takes away again.
+            if attends and not name.endswith("k_proj.bias"):
+                assert parameter.grad.abs().max() > 1e-8, name
 
     def test_two_clips_of_different_width_meet_through_a_projection(self):
         context = {**tiny_config().context_config.to_dict(), "projection_dim": 16}
@@ -295,7 +311,7 @@ class TestVocabulary:
 
 class TestPadding:
     @torch.no_grad()
-    @pytest.mark.parametrize("changes", [{}, {"out_of_vocabulary": "context"}])
+    @pytest.mark.parametrize("changes", [{}, {"out_of_vocabulary": "context"}, OURS])
     def test_alone_a_result_does_not_depend_on_the_batch(self, changes):
         model = build(batch_padding="alone", **changes)
         inputs, alone, sizes = uneven(model)
@@ -402,8 +418,9 @@ class TestOutputs:
         assert torch.equal(only_last.class_queries_logits, outputs.class_queries_logits)
 
     @torch.no_grad()
-    def test_both_kinds_of_attention_agree(self):
-        model = build()
+    @pytest.mark.parametrize("changes", [{}, OURS], ids=["original", "ours"])
+    def test_both_kinds_of_attention_agree(self, changes):
+        model = build(**changes)
         inputs, _ = batch(model)
         found = {}
         for kind in ("eager", "sdpa"):
@@ -420,9 +437,13 @@ class TestOutputs:
 
 
 class TestTraining:
-    @pytest.mark.parametrize("use_reentrant", [True, False])
-    def test_checkpointing_runs_our_layers_twice_with_the_same_gradients(self, use_reentrant):
-        model = build(region_dropout=0.0).train()
+    @pytest.mark.parametrize(
+        ("use_reentrant", "region_context"), [(True, "region"), (False, "region"), (False, "joint")]
+    )
+    def test_checkpointing_runs_our_layers_twice_with_the_same_gradients(
+        self, use_reentrant, region_context
+    ):
+        model = build(region_dropout=0.0, region_context=region_context).train()
         inputs, labels = batch(model)
         kinds = (ScorePixelDecoderLayer, ScoreMaskDecoderLayer, ScoreRegionLayer)
         gradients, calls = [], []
@@ -466,8 +487,9 @@ class TestTraining:
             losses.append(loss.item())
         assert losses[-1] < 0.75 * losses[0]
 
-    def test_mixed_precision_learns(self):
-        model = build().train()
+    @pytest.mark.parametrize("changes", [{}, OURS], ids=["original", "ours"])
+    def test_mixed_precision_learns(self, changes):
+        model = build(**changes).train()
         inputs, labels = batch(model)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = model(**inputs, **labels)

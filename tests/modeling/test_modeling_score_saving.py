@@ -65,6 +65,16 @@ def test_what_was_saved_is_loaded_exactly(tmp_path, model, precision):
     assert int(loaded.region_integration.formation.chosen) == 3
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_our_own_contexts_are_loaded_exactly(tmp_path, precision):
+    model = build(global_context="tokens", region_context="joint").to(precision)
+    model.pixel_decoder.float()
+    model.save_pretrained(tmp_path)
+    loaded = ScoreForInstanceSegmentation.from_pretrained(tmp_path)
+    assert (loaded.config.global_context, loaded.config.region_context) == ("tokens", "joint")
+    assert_same(loaded, model)
+
+
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_the_pixel_decoder_stays_in_single_precision(tmp_path, model, precision):
     model.save_pretrained(tmp_path)

@@ -19,6 +19,7 @@ VARIANTS = (
     {},
     {"global_context": "concat", "region_kernel": "clamp", "out_of_vocabulary": "context"},
     {"global_context": "equation", "region_context": "cls", "context_config": NARROW},
+    {"global_context": "tokens", "region_context": "joint", "context_config": NARROW},
 )
 
 

@@ -40,6 +40,7 @@ def model_and_pixels(**changes):
         {"region_kernel": "fixed"},
         {"region_kernel": "clamp"},
         {"region_context": "cls", "global_context": "equation"},
+        {"region_context": "joint", "global_context": "tokens"},
         {"region_context": "none", "global_context": "none"},
         {"out_of_vocabulary": "context"},
     ],
@@ -61,9 +62,10 @@ def test_the_counter_sees_waits():
     assert len(counted.waits) == 2
 
 
+@pytest.mark.parametrize("changes", [{}, {"region_context": "joint", "global_context": "tokens"}])
 @torch.no_grad()
-def test_the_model_is_one_graph():
-    model, pixels = model_and_pixels()
+def test_the_model_is_one_graph(changes):
+    model, pixels = model_and_pixels(**changes)
     expected = model(pixel_values=pixels).class_queries_logits
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     found = compiled(pixel_values=pixels).class_queries_logits
