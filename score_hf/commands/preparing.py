@@ -48,6 +48,8 @@ def prepare_splits(
                 continue
         summary = _write(source, output, images_per_shard, console)
         typer.echo(summary_text(summary, output))
+        if not summary["images"]:
+            fail(f"no image of {source.name} {source.split} could be kept, for the reasons above.")
     if len(absent) == len(wanted):
         fail(absent[0])
     if absent:

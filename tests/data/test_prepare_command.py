@@ -54,6 +54,17 @@ def test_own_data(tmp_path):
     assert [one["iscrowd"] for one in truth["annotations"]] == [0, 1]
 
 
+def test_a_set_of_which_nothing_can_be_kept(tmp_path):
+    images, annotations = own_data(tmp_path)
+    for picture in images.iterdir():
+        picture.write_bytes(picture.read_bytes()[:50])
+    command = ["coco", "--images", images, "--annotations", annotations]
+    told = run(*command, "--output", tmp_path / "out", code=1)
+    assert "images 0 kept of 3" in told and "left out 2 images: the file cannot be read" in told
+    assert told.count("score-hf: ") == 1
+    assert "no image of images train could be kept, for the reasons above" in told
+
+
 def test_drawn_scenes(tmp_path):
     told = run("drawn", "--output", tmp_path, "--images", 2, "--size", 64, "--split", "val")
     assert "drawn val, written to" in told

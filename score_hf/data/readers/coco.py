@@ -1,6 +1,5 @@
 """Plain COCO: a folder of pictures and a json file, with the oddities that such files have."""
 
-import math
 import os
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
@@ -148,7 +147,7 @@ class _CocoReader:
         if remark is not None:
             altered.append(remark)
         area = annotation.get("area")
-        is_area = isinstance(area, int | float) and math.isfinite(area) and area > 0
+        is_area = isinstance(area, int | float) and 0 < area <= height * width
         return ObjectRecord(
             category=category,
             segmentation=segmentation,

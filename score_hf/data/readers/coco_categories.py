@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ...processing.prompts import check_class_names
 from ..categories import match_names
 from .coco_index import CocoIndex
 
@@ -38,6 +39,13 @@ class CocoCategories:
             self._name_of = {name: name for name in found}
             if len(self.class_names) < len(found):
                 self.notes.append("categories of the same name were made one class")
+            try:
+                check_class_names(self.class_names, "class_names")
+            except ValueError as error:
+                self.notes.append(
+                    f"as they are, the names cannot be asked for: {error} Rename them, in the file "
+                    "or by `data.class_names` of the recipe"
+                )
             return
         self.class_names = tuple(table)
         # Some official files list fewer categories than their annotations name.

@@ -70,7 +70,7 @@ class CocoIndex:
             if item.key == "images":
                 images.append(entry)
             elif item.key == "categories":
-                self.categories[entry["id"]] = str(entry["name"])
+                self._add_category(entry["id"], str(entry["name"]))
             else:
                 owners.append(entry["image_id"])
                 ids.append(entry.get("id"))
@@ -84,9 +84,11 @@ class CocoIndex:
             )
         self.categories = dict(sorted(self.categories.items()))
         place_of = self._read_images(images)
-        self.unique_ids = all(isinstance(i, int) for i in ids) and len(set(ids)) == len(ids)
+        self.unique_ids = all(map(_is_whole, ids)) and len(set(ids)) == len(ids)
         if not self.unique_ids:
-            self.notes.append("annotation numbers are missing or repeated: objects are renumbered")
+            self.notes.append(
+                "annotation numbers are missing, repeated or not whole: objects are renumbered"
+            )
         places = np.array([place_of.get(owner, -1) for owner in owners], dtype=np.int64)
         stray = int((places < 0).sum())
         if stray:
@@ -111,6 +113,11 @@ class CocoIndex:
                 f"`annotations`: category numbers must be whole numbers, but '{self.path}' has "
                 f"{entry['id']!r}."
             )
+        if key == "categories" and not isinstance(entry["name"], str | int):
+            raise ValueError(
+                f"`annotations`: names of categories must be texts, but '{self.path}' has "
+                f"{entry['name']!r}."
+            )
         for name in ("id", "image_id", "category_id"):
             if isinstance(entry.get(name), list | dict):
                 raise ValueError(
@@ -118,6 +125,14 @@ class CocoIndex:
                     f"number: {str(entry[name])[:80]}."
                 )
         return entry
+
+    def _add_category(self, number: int, name: str) -> None:
+        known = self.categories.setdefault(number, name)
+        if known != name:
+            raise ValueError(
+                f"`annotations`: '{self.path}' gives the category number {number} to both "
+                f"{known!r} and {name!r}, so it is not known which of them the objects are."
+            )
 
     def _read_images(self, entries: list[dict[str, Any]]) -> dict[Any, int]:
         """Fills `images` and returns the place of each image number of the file."""
@@ -135,7 +150,7 @@ class CocoIndex:
                 unique.append(entry)
         if len(unique) < len(entries):
             self.notes.append(f"{len(entries) - len(unique)} images are listed twice")
-        whole = all(isinstance(number, int) and abs(number) < 1 << 63 for number in names)
+        whole = all(map(_is_whole, names))
         if whole:
             unique.sort(key=lambda entry: int(entry["id"]))
         else:
@@ -174,6 +189,11 @@ class CocoIndex:
         return checksum.hexdigest()
 
 
+def _is_whole(number: Any) -> bool:
+    """Whether it is a whole number that Parquet can hold."""
+    return isinstance(number, int) and abs(number) < 1 << 63
+
+
 def _side(value: Any) -> int | None:
     """Some writers give sizes as 800.0, or 0 where they do not know."""
-    return int(value) if isinstance(value, int | float) and value > 0 else None
+    return int(value) if isinstance(value, int | float) and 0 < value < float("inf") else None

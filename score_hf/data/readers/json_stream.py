@@ -43,8 +43,8 @@ def iterate_lists(path: Path) -> Iterator[Item]:
         reader = _Reader(stream)
         try:
             yield from _iterate(reader)
-        # Also what no UTF-8 text is.
-        except ValueError as error:
+        # Also what no UTF-8 text is, and brackets in brackets without end.
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"'{path}' is no complete JSON file of a dictionary with lists: near byte "
                 f"{reader.place}, {str(error).split(':')[0].rstrip('.')}."

@@ -1,6 +1,5 @@
 """Any form in which COCO files hold a mask, to compressed run lengths."""
 
-import math
 from typing import Any
 
 from ..checking import OTHER_MASK_SIZE
@@ -79,7 +78,8 @@ def _is_polygon(polygon: Any) -> bool:
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(isinstance(number, int | float) and math.isfinite(number) for number in polygon)
+        # Not `math.isfinite`, which fails at whole numbers of hundreds of digits.
+        and all(isinstance(one, int | float) and abs(one) < float("inf") for one in polygon)
     )
 
 

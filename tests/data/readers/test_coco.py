@@ -192,6 +192,23 @@ def test_two_categories_of_one_name_are_one_class(folder):
     assert [one.category for one in records_of(source)[0].objects] == ["car", "car"]
 
 
+def test_names_that_no_text_tower_can_tell_apart_are_noted(folder):
+    source = read(folder, [image(1, "a.png")], [], {1: "Storage_Tank", 2: "storage tank"})
+    assert source.class_names == ("Storage_Tank", "storage tank")
+    (note,) = source.notes
+    assert "holds 'storage tank' twice, in 'Storage_Tank' and in 'storage tank'" in note
+    assert "`data.class_names`" in note
+
+
+def test_numbers_beyond_what_can_be_stored(folder):
+    huge = 10**400
+    annotations = [annotation(huge, 1, 1, BOX), annotation(1, 1, 1, BOX, area=huge)]
+    source = read(folder, [image(1, "a.png", float("inf"), 40)], annotations)
+    (record,) = records_of(source)
+    assert (record.width, record.height) == (60, 40)
+    assert [(one.id, one.area) for one in record.objects] == [(None, None)] * 2
+
+
 def test_a_known_set_has_its_own_names_in_its_own_order(folder):
     table = ("Large_Vehicle", "plane", "ship", "Harbor")
     annotations = [annotation(1, 1, 1, BOX), annotation(2, 1, 2, BOX), annotation(3, 1, 9, BOX)]
@@ -236,6 +253,17 @@ def test_the_name_of_an_annotation_counts_more_than_its_number(folder):
         (
             {"images": [image([1], "a.png")], "categories": [{"id": 1, "name": "y"}]},
             "whose id is no number",
+        ),
+        (
+            {
+                "images": [image(1, "a.png")],
+                "categories": [{"id": 1, "name": "ship"}, {"id": 1, "name": "plane"}],
+            },
+            "gives the category number 1 to both 'ship' and 'plane'",
+        ),
+        (
+            {"images": [image(1, "a.png")], "categories": [{"id": 1, "name": None}]},
+            "names of categories must be texts",
         ),
     ],
 )

@@ -47,6 +47,7 @@ def test_byte_order_mark_is_skipped(tmp_path):
         '{"a": [1]',
         "<html>",
         '{"a" 1}',
+        pytest.param('{"a": [' + "[" * 100_000, id="brackets in brackets"),
     ],
 )
 def test_what_is_no_json_file_is_told_in_one_sentence(tmp_path, text):

@@ -78,6 +78,8 @@ RUNS = box_runs((HEIGHT, WIDTH), 5, 10, 25, 20)
         ({"size": [HEIGHT, WIDTH], "counts": [-5, 5, HEIGHT * WIDTH]}, BAD_RUNS),
         ({"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH / 1.0]}, BAD_RUNS),
         ([box_polygon(0, 0, 1e9, 1e9)], FAR_POLYGON),
+        ([box_polygon(0, 0, 10**400, 5)], FAR_POLYGON),
+        ([box_polygon(0, 0, float("nan"), 5)], BAD_POLYGON),
     ],
 )
 def test_what_is_no_mask_of_the_image(segmentation, reason):
