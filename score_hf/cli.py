@@ -9,6 +9,7 @@ from .commands.convert import convert
 from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.info import info
+from .commands.map import map_page
 from .commands.prepare import prepare
 from .commands.push import push
 from .commands.segment import segment
@@ -45,6 +46,7 @@ def main(
 app.command()(segment)
 app.command()(info)
 app.command()(stitch)
+app.command("map")(map_page)
 app.command()(convert)
 app.command()(demo)
 app.command()(evaluate)

@@ -1,17 +1,21 @@
 """Whole scenes: how objects survive being seen in tiles, and what it costs.
 
-python -m benchmarks.scenes [--methods score_hf,sahi,...] [--side 4096] [--memory] [--json FILE]
+python -m benchmarks.scenes [--methods score_hf,sahi,...] [--side 4096] [--json FILE]
+python -m benchmarks.scenes --memory [--sides 4096,16384,32768] [--json FILE]
+python -m benchmarks.scenes --model [--side 4096] [--folder DIR] [--json FILE]
 
 The first table is the four-class scene, seen by a perfect and by a noisy predictor, put together by
 this package and by SAHI and supervision where they are installed. Each run has a process of its
 own, so that its peak of memory is its own. With --memory, drawn scenes of growing size go all the
-way from a GeoTIFF to a GeoPackage.
+way from a GeoTIFF to a GeoPackage. With --model, the default model segments a drawn GeoTIFF whose
+objects are known.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -110,6 +114,20 @@ def print_memory(sides: list[int]) -> dict[str, Any]:
     return results
 
 
+def print_model(side: int, folder: Path | None) -> dict[str, Any]:
+    """Measures and prints the default model on a drawn scene."""
+    from .default_model import measure_model
+
+    with tempfile.TemporaryDirectory() as temporary:
+        results = measure_model(side, folder or Path(temporary))
+    tiles, stitching = results["tile_seconds"], results["stitch_seconds"]
+    print(f"\ndefault model, {side}^2, {results['objects']} objects, {results['tiles']} tiles")
+    print(f"  CPU: tiles {tiles:.0f} s, stitching and writing {stitching:.1f} s")
+    for method, one in results["methods"].items():
+        print(f"  {method:36s} AP {one['ap']:.3f}  AP50 {one['ap50']:.3f}  {one['found']} found")
+    return results
+
+
 def main() -> None:
     """Runs what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -118,6 +136,8 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=900, help="Seconds for one method.")
     parser.add_argument("--memory", action="store_true", help="Measure memory instead.")
     parser.add_argument("--sides", default="4096,16384,32768", help="Scenes of --memory.")
+    parser.add_argument("--model", action="store_true", help="Measure the default model instead.")
+    parser.add_argument("--folder", type=Path, help="Where --model keeps what it has done.")
     parser.add_argument("--json", type=Path, help="Where to write the figures.")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--predictor", help=argparse.SUPPRESS)
@@ -131,7 +151,9 @@ def main() -> None:
 
         print(json.dumps(measure_whole(arguments.whole)))
         return
-    if arguments.memory:
+    if arguments.model:
+        results = print_model(arguments.side, arguments.folder)
+    elif arguments.memory:
         results = print_memory([int(side) for side in arguments.sides.split(",")])
     else:
         from .methods import METHODS

@@ -7,14 +7,17 @@ import typer
 
 from .class_tables import add_row, make_table, print_table
 from .scene_options import (
+    Aoi,
     Bands,
     BatchSize,
+    Bbox,
     Gsd,
     Nodata,
     Overlap,
     Stretch,
     TileSide,
     parse_bands,
+    parse_bbox,
 )
 from .terminal import complain, plain_messages, quiet_transformers
 
@@ -42,6 +45,8 @@ def info(
     bands: Bands = None,
     stretch: Stretch = "auto",
     nodata: Nodata = None,
+    bbox: Bbox = None,
+    aoi: Aoi = None,
     tile: TileSide = None,
     overlap: Overlap = None,
     batch_size: BatchSize = 1,
@@ -52,7 +57,7 @@ def info(
     from ..scenes import ReadingOptions, Scene, SceneOptions, SceneSegmenter
 
     with plain_messages():
-        reading = ReadingOptions(gsd, parse_bands(bands), stretch, nodata)
+        reading = ReadingOptions(gsd, parse_bands(bands), stretch, nodata, parse_bbox(bbox), aoi)
         options = SceneOptions(
             tile_size=tile, overlap=overlap, batch_size=batch_size, reading=reading
         )

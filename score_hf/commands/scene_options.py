@@ -104,6 +104,43 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", "-f", help="Replace maps that are there.", rich_help_panel=_PANEL),
 ]
+Bbox = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this part: west,south,east,north in degrees, such as 8.5,47.3,8.6,47.4.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Aoi = Annotated[
+    Path | None,
+    typer.Option(
+        help="Only the areas of this vector file, in any coordinate reference system.",
+        rich_help_panel=_PANEL,
+    ),
+]
+MapCrs = Annotated[
+    str,
+    typer.Option(
+        "--crs",
+        help="Coordinate reference system of the map: source, utm or a code such as EPSG:3035. "
+        "GeoJSON is always in longitudes and latitudes.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Rasters = Annotated[
+    str | None,
+    typer.Option(
+        help="Cloud-optimised GeoTIFFs beside the map: class, instance, score, separated by "
+        "commas.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Stac = Annotated[
+    bool,
+    typer.Option(
+        "--stac", help="Write a STAC item that describes the map.", rich_help_panel=_PANEL
+    ),
+]
 Devices = Annotated[
     str | None,
     typer.Option(
@@ -148,3 +185,27 @@ def parse_bands(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ValueError(f"`--bands` must be three numbers such as 4,3,2, got {text!r}.") from error
+
+
+def parse_rasters(text: str | None) -> tuple[str, ...]:
+    """Reads which rasters are wanted, such as "class,score"."""
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+
+
+def parse_bbox(text: str | None) -> tuple[float, float, float, float] | None:
+    """Reads a box of longitudes and latitudes.
+
+    Args:
+        text: Such as "8.5,47.3,8.6,47.4".
+
+    Returns:
+        West, south, east and north.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if text is None:
+        return None
+    from ..scenes.area import parse_box
+
+    return parse_box(text)

@@ -9,26 +9,33 @@ import typer
 
 from .class_tables import print_table, vocabulary_table
 from .scene_options import (
+    Aoi,
     Bands,
     BatchSize,
+    Bbox,
     Devices,
     EngineName,
     FillHoles,
     Fresh,
     Gsd,
     KeepWork,
+    MapCrs,
     MaxArea,
     MergeKind,
     MinArea,
     Nodata,
     Overlap,
     Overwrite,
+    Rasters,
     Simplify,
+    Stac,
     Stretch,
     TileSide,
     Work,
     Workers,
     parse_bands,
+    parse_bbox,
+    parse_rasters,
 )
 from .segmenting_pictures import RESULTS_FILE
 from .terminal import (
@@ -61,8 +68,10 @@ def segment(
     classes: Annotated[
         str | None,
         typer.Option(
+            "--classes",
+            "-c",
             help='What to look for: "ship, harbor, storage tank | oil tank". Commas separate '
-            "classes, | synonyms. Without it: the vocabulary that the model stores."
+            "classes, | synonyms. Without it: the vocabulary that the model stores.",
         ),
     ] = None,
     classes_file: Annotated[
@@ -74,7 +83,11 @@ def segment(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Folder, bundled model or hub id. Without it: the bundled score-tiny.",
+        ),
     ] = None,
     output_dir: Annotated[
         Path,
@@ -85,7 +98,9 @@ def segment(
             help="Folder to write to; for one scene also a file, such as map.gpkg.",
         ),
     ] = Path("out"),
-    threshold: Annotated[float, typer.Option(help="Lowest score of an instance, 0 to 1.")] = 0.3,
+    threshold: Annotated[
+        float, typer.Option("--threshold", "-t", help="Lowest score of an instance, 0 to 1.")
+    ] = 0.3,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
     ] = None,
@@ -107,6 +122,8 @@ def segment(
     bands: Bands = None,
     stretch: Stretch = "auto",
     nodata: Nodata = None,
+    bbox: Bbox = None,
+    aoi: Aoi = None,
     tile: TileSide = None,
     overlap: Overlap = None,
     batch_size: BatchSize = 1,
@@ -115,6 +132,9 @@ def segment(
     max_area: MaxArea = None,
     fill_holes: FillHoles = 0.0,
     simplify: Simplify = 0.0,
+    crs: MapCrs = "source",
+    rasters: Rasters = None,
+    stac: Stac = False,
     work: Work = None,
     keep_work: KeepWork = False,
     fresh: Fresh = False,
@@ -128,7 +148,7 @@ def segment(
         formats = _read_formats(format)
         sources = _list_sources(images or [], sample, output_dir)
         names, vocabulary = _read_classes(classes, classes_file)
-        band_numbers = parse_bands(bands)
+        band_numbers, box = parse_bands(bands), parse_bbox(bbox)
     quiet_transformers()
     from ..bundled import DEFAULT_MODEL, bundled_model
     from ..inference import Segmenter
@@ -144,8 +164,10 @@ def segment(
             tile_size=tile,
             overlap=overlap,
             batch_size=batch_size,
-            reading=ReadingOptions(gsd, band_numbers, stretch, nodata),
-            vectors=VectorOptions(min_area, max_area, fill_holes, simplify),
+            reading=ReadingOptions(gsd, band_numbers, stretch, nodata, box, aoi),
+            vectors=VectorOptions(min_area, max_area, fill_holes, simplify, crs),
+            rasters=parse_rasters(rasters),
+            stac=stac,
         )
         choice = EngineChoice.read(engine, devices, workers, device)
         segmenter = Segmenter(model, names, device=choice.device, dtype=dtype)

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from .class_tables import print_table
-from .scene_options import FillHoles, MaxArea, MergeKind, MinArea, Overwrite, Simplify
+from .scene_options import (
+    FillHoles,
+    MapCrs,
+    MaxArea,
+    MergeKind,
+    MinArea,
+    Overwrite,
+    Rasters,
+    Simplify,
+    Stac,
+    parse_rasters,
+)
 from .terminal import FAILURE, complain, fail, plain_messages
 
 
@@ -28,6 +39,9 @@ def stitch(
     max_area: MaxArea = None,
     fill_holes: FillHoles = 0.0,
     simplify: Simplify = 0.0,
+    crs: MapCrs = "source",
+    rasters: Rasters = None,
+    stac: Stac = False,
     partial: Annotated[
         bool,
         typer.Option("--partial", help="Write what there is though tiles are missing."),
@@ -57,9 +71,11 @@ def stitch(
         plan = plan.with_classes(with_settings(plan.classes, vocabulary, merge))
         options = SceneOptions(
             threshold=threshold,
-            vectors=VectorOptions(min_area, max_area, fill_holes, simplify),
+            vectors=VectorOptions(min_area, max_area, fill_holes, simplify, crs),
+            rasters=parse_rasters(rasters),
+            stac=stac,
         )
-        check_outputs(plan, outputs, overwrite)
+        check_outputs(plan, outputs, overwrite, options)
         result = restitch(shards, plan, outputs, options, partial)
     print_table(result_table(result))
     typer.echo(f"{sum(result.counts.values())} instances, written to {output}")

@@ -8,7 +8,7 @@ from .grid import TileGrid, Window
 from .groups import StitchedObject
 from .matching import MatchingRule
 from .options import SceneOptions
-from .pieces import Found, Piece, Predictor, Tile, make_pieces
+from .pieces import Found, Piece, Predictor, RunnerUp, Tile, make_pieces
 from .raster import ReadingOptions, Scene
 from .result import SceneResult
 from .segmenter import SceneSegmenter
@@ -22,6 +22,7 @@ __all__ = [
     "Piece",
     "Predictor",
     "ReadingOptions",
+    "RunnerUp",
     "Scene",
     "SceneClass",
     "SceneOptions",

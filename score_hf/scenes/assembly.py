@@ -7,9 +7,12 @@ from typing import Any
 
 from .coco_file import CocoFile
 from .features import BATCH, Feature, FeatureMaker, VectorOptions
+from .ground import crs_of_map
 from .matching import MatchingRule
+from .options import SceneOptions
 from .pieces import Piece
 from .plan import ScenePlan
+from .raster_files import RasterFiles
 from .stitching import stitch
 from .style import qml
 from .vector_files import VECTOR_FORMATS, FeatureFile, LayerSettings, open_vector_file
@@ -83,17 +86,36 @@ def make_features(
     yield from maker.make(stitch(plan.tiles, read_tile, rule_of(plan, threshold)))
 
 
-def check_outputs(plan: ScenePlan, outputs: dict[str, Path], overwrite: bool) -> None:
+def beside(outputs: dict[str, Path], options: SceneOptions) -> dict[str, Path]:
+    """The files that go beside a map, by kind, named after its first file."""
+    first = next(iter(outputs.values()))
+    paths = {kind: first.with_name(f"{first.stem}_{kind}.tif") for kind in options.rasters}
+    if options.stac:
+        paths["stac"] = first.with_name(f"{first.stem}.stac.json")
+    return paths
+
+
+def check_outputs(
+    plan: ScenePlan, outputs: dict[str, Path], overwrite: bool, options: SceneOptions
+) -> None:
     """Checks, before anything is computed, that files can be written.
 
     Args:
         plan: Of the scene.
         outputs: Path by format.
         overwrite: Whether files that are there may be replaced.
+        options: What else is written.
 
     Raises:
         ValueError: If a format does not fit the scene, a file is there, or cannot be written.
     """
+    if options.stac and plan.crs is None:
+        raise ValueError(
+            f"A STAC item needs a place on the ground, which {plan.source_name!r} does not tell."
+        )
+    for path in beside(outputs, options).values():
+        if path.exists() and not overwrite:
+            raise ValueError(f"{str(path)!r} is there already; give `--overwrite` to replace it.")
     for format, path in outputs.items():
         if format not in FORMATS:
             raise ValueError(f"`formats` must be of {', '.join(FORMATS)}, but got {format!r}.")
@@ -103,7 +125,7 @@ def check_outputs(plan: ScenePlan, outputs: dict[str, Path], overwrite: bool) ->
             raise ValueError(f"{str(path)!r} is a folder; it cannot be replaced by a file.")
         try:
             # Refuses formats that do not fit, and folders that cannot be written to.
-            file = _open(plan, format, path, {})
+            file = _open(plan, format, path, {}, plan.crs)
             file.unfinished.touch()
             file.abandon()
         except OSError as error:
@@ -115,6 +137,7 @@ def write_features(
     features: Iterator[Feature],
     outputs: dict[str, Path],
     info: dict[str, Any],
+    options: SceneOptions,
     progress: Callable[[int], None] | None = None,
 ) -> list[ClassTotal]:
     """Writes features into all files at once.
@@ -124,6 +147,7 @@ def write_features(
         features: Of the scene.
         outputs: Path by format.
         info: Whatever should be remembered of how they were made, ready for JSON.
+        options: The CRS of the map, and what else is written.
         progress: Told how many features are written.
 
     Returns:
@@ -133,7 +157,11 @@ def write_features(
         OSError: If a file cannot be written; then none is left behind half-written.
     """
     totals = [ClassTotal(one.name) for one in plan.classes]
-    files = [_open(plan, format, path, info) for format, path in outputs.items()]
+    crs = crs_of_map(plan.crs, plan.grid, options.vectors.crs)
+    files = [_open(plan, format, path, info, crs) for format, path in outputs.items()]
+    if options.rasters:
+        first = next(iter(outputs.values()))
+        files.append(RasterFiles(options.rasters, first, plan.crs, plan.grid, plan.classes))
     try:
         written = 0
         for batch in _batches(features):
@@ -153,11 +181,13 @@ def write_features(
     return totals
 
 
-def _open(plan: ScenePlan, format: str, path: Path, info: dict[str, Any]) -> FeatureFile:
+def _open(
+    plan: ScenePlan, format: str, path: Path, info: dict[str, Any], crs: str | None
+) -> FeatureFile:
     if format == "coco":
         size = (plan.grid.height, plan.grid.width)
         return CocoFile(path, plan.source_name, size, plan.classes, info)
-    settings = LayerSettings(plan.crs, plan.source_name, info, qml(plan.classes))
+    settings = LayerSettings(crs, plan.source_name, info, qml(plan.classes))
     return open_vector_file(path, format, settings)
 
 

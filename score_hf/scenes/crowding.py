@@ -65,7 +65,7 @@ class CrowdSplitter:
 
         objects = stitch(grid, read_quarter, MatchingRule(self.merge))
         return [
-            Found(one.label, one.score, one.mask(), one.window.top, one.window.left)
+            Found(one.label, one.score, one.mask(), one.window.top, one.window.left, one.runner_up)
             for one in objects
         ]
 
@@ -83,4 +83,4 @@ def _shrunk(found: Found, seen: Window, window: Window) -> Found:
     height, width = found.mask.shape
     mask[found.top : found.top + height, found.left : found.left + width] = 255 * found.mask
     shrunk = Image.fromarray(mask).resize((window.width, window.height), Image.Resampling.BOX)
-    return Found(found.label, found.score, np.asarray(shrunk) >= 128)
+    return Found(found.label, found.score, np.asarray(shrunk) >= 128, runner_up=found.runner_up)

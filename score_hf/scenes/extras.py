@@ -48,6 +48,11 @@ def import_geopandas() -> Any:
     return _import("geopandas")
 
 
+def import_folium() -> Any:
+    """Imports folium."""
+    return _import("folium")
+
+
 def import_ray() -> Any:
     """Imports Ray."""
     return _import("ray", extra="ray")

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from .extras import import_pyproj, import_shapely
-from .ground import ModelGrid, to_coordinates
+from .ground import ModelGrid, crs_of_map, read_crs, to_coordinates
 from .groups import StitchedObject
 from .outlines import fill_holes, outlines, simplified
-from .vocabulary import SceneClass
+from .vocabulary import SceneClass, class_numbers
 
 BATCH = 2048
+_CRS_KINDS = ("source", "utm")
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,24 @@ class VectorOptions:
         holes: Ground area in square metres up to which holes are filled.
         simplify: Distance in ground metres within which corners are left out; 0: all pixel
             corners stay.
+        crs: Of the map: "source", "utm" for the UTM zone of the scene's middle, or a code such as
+            "EPSG:3035". GeoJSON is in longitudes and latitudes all the same.
     """
 
     min_area: float = 0.0
     max_area: float | None = None
     holes: float = 0.0
     simplify: float = 0.0
+    crs: str = "source"
+
+    def __post_init__(self) -> None:
+        if self.crs not in _CRS_KINDS:
+            read_crs(self.crs)
 
     @property
     def needs_metres(self) -> bool:
-        return bool(self.min_area or self.max_area or self.holes or self.simplify)
+        lengths = (self.min_area, self.max_area, self.holes, self.simplify)
+        return any(lengths) or self.crs != "source"
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,17 @@ class Feature:
     Args:
         label: Index of its class.
         class_name: Of its class.
+        class_number: What maps call its class.
         score: Between 0 and 1.
         seen: Whether the model was trained on the class; None if that is not known.
-        geometry: Shapely MultiPolygon in the scene's CRS, or in pixels (x to the right, y down)
-            if it has none.
+        geometry: Shapely MultiPolygon in the CRS of the map, or in pixels (x to the right, y down)
+            if the scene has none.
         pixels: Its area in pixels of the model grid.
         area_m2: Its area on the ground; None without a CRS.
         perimeter_m: The length of its outlines on the ground; None without a CRS.
+        sides_m: The sides of the smallest rectangle around it, the shorter first, on the ground;
+            None without a CRS.
+        runner_up: Name and score of the class that it would have had next; None if not known.
         tiles: How many tiles saw something of it.
         at_edge: Whether it touches the scene's border or pixels without data.
         found: The object itself.
@@ -58,12 +71,15 @@ class Feature:
 
     label: int
     class_name: str
+    class_number: int
     score: float
     seen: bool | None
     geometry: Any
     pixels: int
     area_m2: float | None
     perimeter_m: float | None
+    sides_m: tuple[float, float] | None
+    runner_up: tuple[str, float] | None
     tiles: int
     at_edge: bool
     found: StitchedObject
@@ -91,6 +107,7 @@ class FeatureMaker:
     ) -> None:
         self.grid, self.classes = grid, classes
         self.options = options or VectorOptions()
+        self._numbers = class_numbers(classes)
         self._has_ground = grid.pixel_metres is not None
         limits = any(one.min_area or one.max_area for one in classes)
         if not self._has_ground and (self.options.needs_metres or limits):
@@ -100,6 +117,10 @@ class FeatureMaker:
             )
         if self._has_ground:
             pyproj = import_pyproj()
+            map_crs = crs_of_map(crs, grid, self.options.crs)
+            self._to_map: Any = None
+            if map_crs != crs:
+                self._to_map = pyproj.Transformer.from_crs(crs, map_crs, always_xy=True)
             self._to_degrees = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
             self._geod = pyproj.Geod(ellps="WGS84")
 
@@ -135,11 +156,16 @@ class FeatureMaker:
         geometries = shapely.transform(drawn, self._to_coordinates)
         measures: list[tuple[float, float] | tuple[None, None]]
         measures = [(None, None)] * len(objects)
-        if self._has_ground:
+        sides: list[tuple[float, float] | None] = [None] * len(objects)
+        if self.grid.pixel_metres is not None:
             degrees = shapely.transform(geometries, self._in_degrees)
             measures = [self._measure(one) for one in degrees]
-        for found, geometry, count, (area, perimeter) in zip(
-            objects, geometries, pixels, measures, strict=True
+            on_ground = shapely.transform(drawn, lambda points: points * self.grid.pixel_metres)
+            sides = [_sides(one) for one in shapely.oriented_envelope(on_ground)]
+            if self._to_map is not None:
+                geometries = shapely.transform(geometries, self._in_map)
+        for found, geometry, count, (area, perimeter), side in zip(
+            objects, geometries, pixels, measures, sides, strict=True
         ):
             entry = self.classes[found.label]
             if not self._has_size(entry, area):
@@ -147,16 +173,24 @@ class FeatureMaker:
             yield Feature(
                 found.label,
                 entry.name,
+                self._numbers[found.label],
                 found.score,
                 entry.seen,
                 geometry,
                 count,
                 area,
                 perimeter,
+                side,
+                self._runner_up(found),
                 found.tiles,
                 found.touches_border,
                 found,
             )
+
+    def _runner_up(self, found: StitchedObject) -> tuple[str, float] | None:
+        if found.runner_up is None:
+            return None
+        return self.classes[found.runner_up.label].name, found.runner_up.score
 
     def _has_size(self, entry: SceneClass, area: float | None) -> bool:
         if area is None:
@@ -172,6 +206,9 @@ class FeatureMaker:
     def _in_degrees(self, points: np.ndarray) -> np.ndarray:
         return np.stack(self._to_degrees.transform(points[:, 0], points[:, 1]), axis=1)
 
+    def _in_map(self, points: np.ndarray) -> np.ndarray:
+        return np.stack(self._to_map.transform(points[:, 0], points[:, 1]), axis=1)
+
     def _measure(self, degrees: Any) -> tuple[float, float]:
         """Area and perimeter on the ellipsoid."""
         area = perimeter = 0.0
@@ -186,3 +223,12 @@ class FeatureMaker:
     def _ring(self, ring: Any) -> tuple[float, float]:
         area, perimeter = self._geod.polygon_area_perimeter(*ring.coords.xy)
         return abs(area), perimeter
+
+
+def _sides(rectangle: Any) -> tuple[float, float] | None:
+    """The lengths of the sides of a rectangle, the shorter first."""
+    if rectangle.geom_type != "Polygon":
+        return None
+    corners = np.array(rectangle.exterior.coords)[:3]
+    first, second = np.hypot(*np.diff(corners, axis=0).T).tolist()
+    return min(first, second), max(first, second)

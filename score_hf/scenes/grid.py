@@ -36,6 +36,10 @@ class Window(NamedTuple):
             min(self.right, other.right),
         )
 
+    def moved(self, down: int, right: int) -> "Window":
+        """The same rectangle elsewhere."""
+        return Window(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
     def contains(self, other: "Window") -> bool:
         return self.intersection(other) == other
 

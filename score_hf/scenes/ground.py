@@ -1,10 +1,11 @@
 """Pixels and the ground: how large a pixel is, and a grid with pixels of a wanted size."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .extras import import_pyproj
+from .grid import Window
 
 # Within this, the pixels of a scene are taken as they are.
 _SAME = 0.1
@@ -35,6 +36,13 @@ class ModelGrid:
     @property
     def is_native(self) -> bool:
         return self.scale == (1.0, 1.0)
+
+    def part(self, window: Window) -> "ModelGrid":
+        """The grid of a part of the scene."""
+        x, y = to_coordinates(self.transform, window.left, window.top)
+        a, b, _, d, e, _ = tuple(self.transform)[:6]
+        moved = type(self.transform)(a, b, x, d, e, y)
+        return replace(self, height=window.height, width=window.width, transform=moved)
 
 
 def to_coordinates(transform: Any, columns: Any, rows: Any) -> tuple[Any, Any]:
@@ -129,3 +137,47 @@ def plan_grid(
         (across, down),
         (wanted, wanted),
     )
+
+
+def read_crs(text: str) -> Any:
+    """Reads a coordinate reference system.
+
+    Args:
+        text: A code such as "EPSG:3035", or WKT.
+
+    Returns:
+        A pyproj CRS.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    pyproj = import_pyproj()
+    try:
+        return pyproj.CRS(text)
+    except pyproj.exceptions.CRSError as error:
+        raise ValueError(
+            f"`crs` must be source, utm or a code such as EPSG:3035, but got {text!r}."
+        ) from error
+
+
+def crs_of_map(crs: str | None, grid: ModelGrid, wanted: str) -> str | None:
+    """Chooses the coordinate reference system of a map.
+
+    Args:
+        crs: That of the scene as WKT; None if it has none.
+        grid: Of the scene.
+        wanted: "source", "utm" or a code.
+
+    Returns:
+        As WKT; None for pixels.
+    """
+    if crs is None or wanted == "source":
+        return crs
+    if wanted != "utm":
+        return str(read_crs(wanted).to_wkt())
+    pyproj = import_pyproj()
+    to_degrees = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+    middle = to_coordinates(grid.transform, grid.width / 2, grid.height / 2)
+    longitude, latitude = to_degrees.transform(*middle)
+    zone = int((longitude + 180) % 360 // 6) + 1
+    return str(pyproj.CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone).to_wkt())

@@ -7,7 +7,7 @@ import numpy as np
 
 from .grid import TileGrid, Window
 from .matching import Link, MatchingRule
-from .pieces import PackedPiece, Piece, trimmed
+from .pieces import PackedPiece, Piece, RunnerUp, trimmed
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class StitchedObject:
         stored: Masks that do not overlap, packed where they were packed before.
         tiles: How many tiles saw something of it.
         touches_border: Whether it touches the scene's border or pixels without data.
+        runner_up: The class that it would have had next, by the tile that saw it whole, else by the
+            one that saw most of it; None if that is not known.
     """
 
     label: int
@@ -27,6 +29,7 @@ class StitchedObject:
     stored: tuple[Piece | PackedPiece, ...]
     tiles: int
     touches_border: bool
+    runner_up: RunnerUp | None = None
 
     @property
     def window(self) -> Window:
@@ -185,7 +188,9 @@ class Groups:
 
 def single(piece: Piece) -> StitchedObject:
     """An object that one tile alone saw."""
-    return StitchedObject(piece.label, piece.score, (piece,), 1, piece.touches_border)
+    return StitchedObject(
+        piece.label, piece.score, (piece,), 1, piece.touches_border, piece.runner_up
+    )
 
 
 def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
@@ -197,6 +202,7 @@ def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
     whole: Piece | None = None
     parts: list[Piece | PackedPiece] = []
     pixels, weighted, tile_of_last = 0, 0.0, (-1, -1)
+    most, runner_up = 0, None
     for member, piece in zip(members, pieces, strict=True):
         touches |= piece.touches_border
         if not piece.is_cut:
@@ -209,6 +215,8 @@ def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
         part = Piece(piece.label, piece.score, top, left, mask)
         area = int(np.count_nonzero(mask))
         pixels, weighted = pixels + area, weighted + piece.score * area
+        if area > most:
+            most, runner_up = area, piece.runner_up
         if parts and tile_of_last == piece.tile:
             # Pieces of stuff in one tile may overlap.
             part = _united(_unpacked(parts.pop()), part)
@@ -216,10 +224,10 @@ def _compose(group: _Group, grid: TileGrid) -> StitchedObject | None:
         tile_of_last = piece.tile
     label, tiles = piece.label, len(group.tiles)
     if whole is not None and _saw_most(whole, parts, grid):
-        return StitchedObject(label, whole.score, (whole,), tiles, touches)
+        return StitchedObject(label, whole.score, (whole,), tiles, touches, whole.runner_up)
     if not parts:
         return None
-    return StitchedObject(label, weighted / pixels, tuple(parts), tiles, touches)
+    return StitchedObject(label, weighted / pixels, tuple(parts), tiles, touches, runner_up)
 
 
 def _united(first: Piece, second: Piece) -> Piece:

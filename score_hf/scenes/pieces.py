@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,13 @@ class Tile:
     valid: np.ndarray | None = None
 
 
+class RunnerUp(NamedTuple):
+    """The class that an instance would have had next, by its index, and with which score."""
+
+    label: int
+    score: float
+
+
 @dataclass(frozen=True)
 class Found:
     """An instance that a predictor found in a tile.
@@ -35,6 +42,7 @@ class Found:
         mask: Boolean mask of the tile, or of the part of it that begins at `top`, `left`.
         top: Row of the tile at which the mask begins.
         left: Column of the tile at which the mask begins.
+        runner_up: The class that it would have had next; None if that is not known.
     """
 
     label: int
@@ -42,6 +50,7 @@ class Found:
     mask: np.ndarray
     top: int = 0
     left: int = 0
+    runner_up: RunnerUp | None = None
 
 
 # Anybody's model: some tiles in, for each of them what was found in it.
@@ -59,6 +68,7 @@ class Piece:
         left: Column of the scene at which the mask begins.
         mask: Boolean mask, `(height, width)`, without empty rows or columns around it.
         touches_border: Whether it touches the scene's border or pixels without data.
+        runner_up: The class that it would have had next; None if that is not known.
         row: Row of its tile.
         column: Column of its tile.
         number: Orders the pieces of a scene.
@@ -71,6 +81,7 @@ class Piece:
     left: int
     mask: np.ndarray
     touches_border: bool = False
+    runner_up: RunnerUp | None = None
     row: int = 0
     column: int = 0
     number: int = 0
@@ -171,6 +182,7 @@ def make_pieces(
         if inner is None:
             continue
         piece = Piece(instance.label, float(instance.score), inner[1], inner[2], inner[0].copy())
+        piece.runner_up = instance.runner_up
         place = piece.window
         piece.touches_border = (
             place.top == 0
@@ -204,11 +216,13 @@ def _check(instance: Found, window: Window, classes: int | None) -> np.ndarray:
         raise ValueError(
             f"The predictor must return scores between 0 and 1, but got {instance.score!r}."
         )
-    if instance.label < 0 or (classes is not None and instance.label >= classes):
-        most = "" if classes is None else f" to {classes - 1}"
-        raise ValueError(
-            f"The predictor must return labels from 0{most}, but got {instance.label}."
-        )
+    labels = [instance.label]
+    if instance.runner_up is not None:
+        labels.append(instance.runner_up.label)
+    for label in labels:
+        if label < 0 or (classes is not None and label >= classes):
+            most = "" if classes is None else f" to {classes - 1}"
+            raise ValueError(f"The predictor must return labels from 0{most}, but got {label}.")
     return mask
 
 

@@ -135,6 +135,7 @@ def plan_scene(
         "bands": list(scene.bands),
         "nodata": None if scene.options.nodata is None else str(scene.options.nodata),
         "radiometry": scene.radiometry.as_dictionary(),
+        "area": None if scene.area is None else [*scene.area.window, scene.area.outline],
     }
     plan = ScenePlan(
         scene.name,

@@ -4,9 +4,13 @@ import os
 import warnings
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
+from .area import Area
 from .extras import import_rasterio
 from .grid import Window
 from .ground import ModelGrid, plan_grid
@@ -40,12 +44,17 @@ class ReadingOptions:
         stretch: "auto" (8 bits as they are, all else by percentiles of the scene), "none",
             percentiles such as "2%,98%" or values such as "0,3000".
         nodata: Value of pixels that hold no data, beside what the file says.
+        bbox: The only part that is wanted: west, south, east, north in degrees; None for all.
+        aoi: A vector file of the areas that are wanted; what lies beyond them is treated as if it
+            held no data. None for all.
     """
 
     gsd: float | None = None
     bands: tuple[int, ...] | None = None
     stretch: str = "auto"
     nodata: float | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    aoi: Path | None = None
 
     def __post_init__(self) -> None:
         parse_stretch(self.stretch)
@@ -123,6 +132,10 @@ class Scene(AbstractContextManager["Scene"]):
         rows, columns = dataset.block_shapes[0]
         self.has_long_strips = rows * columns * dataset.count > _LONG_STRIP_BYTES
         self._reader = dataset if self.grid.is_native else self._resampled(dataset)
+        self.area: Area | None = None
+        if self.options.bbox is not None or self.options.aoi is not None:
+            self.area = Area(self.options.bbox, self.options.aoi, self.crs, self.grid, self.name)
+            self.grid = self.grid.part(self.area.window)
 
     def _dataset(self, source: Any) -> Any:
         if not isinstance(source, str | os.PathLike):
@@ -211,14 +224,25 @@ class Scene(AbstractContextManager["Scene"]):
         Raises:
             OSError: If the file cannot be read there.
         """
-        place = self._rasterio.windows.Window(window.left, window.top, window.width, window.height)
+        inside = None
+        place = window
+        if self.area is not None:
+            place = window.moved(self.area.window.top, self.area.window.left)
+            inside = self.area.inside(place)
+            if inside is not None and not inside.any():
+                image = np.empty((*inside.shape, 3), dtype=np.uint8)
+                image[:] = self.radiometry.fill
+                return Tile(image, window, inside)
+        wanted = self._rasterio.windows.Window(place.left, place.top, place.width, place.height)
         try:
-            values = self._reader.read(self.bands, window=place)
+            values = self._reader.read(self.bands, window=wanted)
             valid = valid_pixels(
-                self._reader, values, self.options.nodata, self._has_mask, window=place
+                self._reader, values, self.options.nodata, self._has_mask, window=wanted
             )
         except self._rasterio.errors.RasterioError as error:
             raise OSError(f"{self.name!r} cannot be read at {tuple(window)} ({error}).") from error
+        if inside is not None:
+            valid = inside if valid is None else valid & inside
         if valid is not None and valid.all():
             valid = None
         return Tile(self.radiometry.apply(values, valid), window, valid)

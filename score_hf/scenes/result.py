@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .assembly import FORMATS, ClassTotal, make_features, write_features
+from .assembly import FORMATS, ClassTotal, beside, make_features, write_features
 from .extras import import_geopandas
 from .options import SceneOptions
 from .pieces import Piece
 from .plan import ScenePlan
 from .shards import WorkFolder
+from .stac import write_item
 from .tile_run import FailedTile
+from .vector_files import LAYER, VECTOR_FORMATS
+from .web_map import DEFAULT_LIMIT, make_map
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,21 @@ class SceneResult:
         for format, path in self.outputs.items():
             if format == "parquet":
                 return geopandas.read_parquet(path)
-            if format != "coco":
-                return geopandas.read_file(path)
+            if format in VECTOR_FORMATS:
+                return geopandas.read_file(path, layer=LAYER)
         raise ValueError("No vector file was written; give `output` one of gpkg, parquet or fgb.")
 
-    def explore(self, **options: Any) -> Any:
-        """Shows the features on an interactive map, by geopandas and folium.
+    def explore(self, limit: int = DEFAULT_LIMIT) -> Any:
+        """Shows the features on an interactive map of folium.
 
         Args:
-            **options: Those of `GeoDataFrame.explore`.
+            limit: How many features are shown at most, by falling score.
+
+        Raises:
+            ImportError: If folium is missing.
+            ValueError: If no vector file was written, or the scene has no place on the ground.
         """
-        options = {"column": "class_name", "tooltip": ["class_name", "score", "area_m2"], **options}
-        return self.to_geodataframe().explore(**options)
+        return make_map(self.to_geodataframe(), limit)
 
 
 def restitch(
@@ -118,8 +124,13 @@ def restitch(
         "vectors": asdict(options.vectors),
         "merge": [one.merge for one in plan.classes],
     }
-    totals = write_features(plan, features, outputs, info)
-    return SceneResult(plan, totals, outputs, missing, shards.path)
+    totals = write_features(plan, features, outputs, info, options)
+    more = beside(outputs, options)
+    if options.stac:
+        item = more.pop("stac")
+        write_item(plan, {**outputs, **more}, item, options.threshold)
+        more["stac"] = item
+    return SceneResult(plan, totals, {**outputs, **more}, missing, shards.path)
 
 
 def outputs_by_format(

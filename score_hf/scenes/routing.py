@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..processing.image_sizes import SizeLimit
 from .extras import import_rasterio
+from .stac import raster_of_item
 
 _ADDRESSES = ("/vsi", "s3://", "gs://", "az://")
 _RASTER_SUFFIXES = (".vrt", ".img", ".jp2")
@@ -17,7 +18,7 @@ _GEOTIFF_TAGS = (33550, 33922, 34264, 34735)
 
 
 def expand(sources: Sequence[str]) -> list[str]:
-    """Replaces patterns such as `tiles/*.tif`, and lists such as `@scenes.txt`, by what they name.
+    """Replaces patterns, lists such as `@scenes.txt`, and STAC items by what they name.
 
     Args:
         sources: As typed by a person.
@@ -26,7 +27,7 @@ def expand(sources: Sequence[str]) -> list[str]:
         Paths and addresses.
 
     Raises:
-        ValueError: If a pattern fits nothing, or a list cannot be read.
+        ValueError: If a pattern fits nothing, or a list or STAC item cannot be read.
     """
     expanded: list[str] = []
     for source in sources:
@@ -43,6 +44,8 @@ def expand(sources: Sequence[str]) -> list[str]:
             if not found:
                 raise ValueError(f"`IMAGE` is the pattern {source!r}, which fits no file.")
             expanded += found
+        elif source.partition("#")[0].partition("?")[0].lower().endswith(".json"):
+            expanded.append(raster_of_item(source))
         else:
             expanded.append(source)
     return expanded

@@ -8,7 +8,7 @@ import torch
 
 from ..inference import Segmenter
 from ..processing.coco_masks import decode_mask
-from .pieces import Found, Tile
+from .pieces import Found, RunnerUp, Tile
 from .vocabulary import SceneClass, usual_merge
 
 # What models are trained to see at once, where their processor does not say.
@@ -85,17 +85,19 @@ class ScorePredictor:
 
 
 def _read(instances: dict[str, Any]) -> list[Found]:
+    labels, scores = instances["labels"].tolist(), instances["scores"].tolist()
+    boxes = instances["boxes"].long().tolist()
+    # The same mask under several classes: one query, which is not sure.
+    classes: dict[str, list[RunnerUp]] = {}
+    for encoding, label, score in zip(instances["masks"], labels, scores, strict=True):
+        classes.setdefault(encoding["counts"], []).append(RunnerUp(label, score))
     found = []
-    for encoding, label, score, box in zip(
-        instances["masks"],
-        instances["labels"].tolist(),
-        instances["scores"].tolist(),
-        instances["boxes"].long().tolist(),
-        strict=True,
-    ):
+    for encoding, label, score, box in zip(instances["masks"], labels, scores, boxes, strict=True):
         left, top, right, bottom = box
         mask = decode_mask(encoding, tuple(encoding["size"]), "masks").numpy().astype(bool)
-        found.append(Found(label, score, mask[top:bottom, left:right], top, left))
+        others = [one for one in classes[encoding["counts"]] if one.label != label]
+        best = max(others, key=lambda one: one.score, default=None)
+        found.append(Found(label, score, mask[top:bottom, left:right], top, left, best))
     return found
 
 

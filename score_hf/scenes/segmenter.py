@@ -21,7 +21,7 @@ from .raster import Scene
 from .result import SceneResult, outputs_by_format, restitch, work_folder
 from .score_predictor import ScorePredictor
 from .shards import WorkFolder
-from .tile_run import FailedTile, TileBatch, TileProgress, batches_of, run_tiles
+from .tile_run import FailedTile, TileBatch, TileProgress, batches_of, is_empty, run_tiles
 from .vocabulary import SceneClass
 
 _DEFAULT_TILE, _LARGEST_OVERLAP = 1024, 160
@@ -164,6 +164,8 @@ class SceneSegmenter:
 
             def read_tile(row: int, column: int) -> list[Piece]:
                 tile = opened.read(grid.window(row, column))
+                if is_empty(tile, grid.core(row, column)):
+                    return []
                 (found,) = predictor([tile])
                 return make_pieces(tile, found, grid, len(plan.classes))
 
@@ -222,7 +224,7 @@ class SceneSegmenter:
                     # Those that come late find all done.
                     return SceneResult(plan, [], {}, [], None)
                 return self._help(opened, plan, _job(scene, options, folder), engine, progress)
-            check_outputs(plan, outputs, overwrite)
+            check_outputs(plan, outputs, overwrite, options)
             shards = WorkFolder(folder, plan.as_dictionary())
             shards.prepare(plan.notes(), fresh)
             predictor = self._predictor(plan.floor)

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .pieces import Piece
+from .pieces import Piece, RunnerUp
 
 PLAN_FILE, NOTES_FILE = "plan.json", "notes.json"
+# What stands for a runner-up that is not known.
+_NOBODY = RunnerUp(-1, 0.0)
 
 
 class WorkFolder:
@@ -115,6 +117,10 @@ class WorkFolder:
             "score": np.array([piece.score for piece in pieces], dtype=np.float64),
             "window": np.array([piece.window for piece in pieces], dtype=np.int64).reshape(-1, 4),
             "touches_border": np.array([piece.touches_border for piece in pieces], dtype=bool),
+            "runner_up": np.array([(piece.runner_up or _NOBODY)[0] for piece in pieces], np.int32),
+            "runner_up_score": np.array(
+                [(piece.runner_up or _NOBODY)[1] for piece in pieces], np.float64
+            ),
             "bits": np.concatenate([np.zeros(0, dtype=np.uint8), *bits]),
         }
         path = self._shard(row, column)
@@ -167,20 +173,22 @@ class WorkFolder:
 
 def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
     pieces, start = [], 0
-    for label, score, window, touches in zip(
+    for label, score, window, touches, second, second_score in zip(
         arrays["label"].tolist(),
         arrays["score"].tolist(),
         arrays["window"].tolist(),
         arrays["touches_border"].tolist(),
+        arrays["runner_up"].tolist(),
+        arrays["runner_up_score"].tolist(),
         strict=True,
     ):
         top, left, bottom, right = window
         pixels = (bottom - top) * (right - left)
         end = start + -(-pixels // 8)
         mask = np.unpackbits(arrays["bits"][start:end], count=pixels).view(bool)
-        pieces.append(
-            Piece(label, score, top, left, mask.reshape(bottom - top, right - left), touches)
-        )
+        shape = (bottom - top, right - left)
+        runner_up = None if second < 0 else RunnerUp(second, second_score)
+        pieces.append(Piece(label, score, top, left, mask.reshape(shape), touches, runner_up))
         start = end
     return pieces
 

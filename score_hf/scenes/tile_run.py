@@ -124,7 +124,7 @@ def run_tiles(
                         raise OSError(f"{_HOPELESS} tiles in a row failed, the last one: {tile}")
                     if isinstance(tile, OSError):
                         failed.append(FailedTile(*_fields(place), str(tile)))
-                    elif _is_empty(tile, grid.core(place.row, place.column)):
+                    elif is_empty(tile, grid.core(place.row, place.column)):
                         stored.append(writer.submit(store, place, None, ()))
                     else:
                         readable.append((place, tile))
@@ -153,8 +153,13 @@ def _fields(place: _Place) -> tuple[int, int, Window]:
     return place.row, place.column, place.window
 
 
-def _is_empty(tile: Tile, core: Window) -> bool:
-    """Whether no pixel that the tile owns holds data; then no other one needs its opinion."""
+def is_empty(tile: Tile, core: Window) -> bool:
+    """Whether no pixel that a tile owns holds data; then no other one needs its opinion.
+
+    Args:
+        tile: What it shows.
+        core: What it owns.
+    """
     return tile.valid is not None and not tile.valid[core.slices_in(tile.window)].any()
 
 

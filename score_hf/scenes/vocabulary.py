@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class SceneClass:
         min_area: Smallest ground area of its instances in square metres; None: that of the run.
         max_area: Largest ground area of its instances in square metres; None: that of the run.
         color: As "#rrggbb"; None: chosen from a palette.
+        number: What maps call it; None: its place in the vocabulary.
     """
 
     name: str
@@ -48,6 +50,7 @@ class SceneClass:
     min_area: float | None = None
     max_area: float | None = None
     color: str | None = None
+    number: int | None = None
 
 
 def usual_merge(name: str) -> Merge:
@@ -74,6 +77,11 @@ def class_of(name: str, **settings: Any) -> SceneClass:
     return SceneClass(synonyms[0], synonyms, **{"merge": usual_merge(synonyms[0]), **settings})
 
 
+def class_numbers(classes: Sequence[SceneClass]) -> list[int]:
+    """The number of each class in maps: its own, else its place in the vocabulary."""
+    return [place if one.number is None else one.number for place, one in enumerate(classes)]
+
+
 def names_of(classes: Sequence[SceneClass]) -> list[str]:
     """The class names as `Segmenter` takes them, synonyms separated by commas."""
     return [", ".join(one.synonyms or (one.name,)) for one in classes]
@@ -84,9 +92,10 @@ def read_vocabulary(path: Path) -> list[SceneClass]:
 
     Args:
         path: .csv: a table with the column `name` and perhaps `prompts` (synonyms, separated by
-            `|`), `threshold`, `min_area_m2`, `max_area_m2`, `merge` (things, stuff or none) and
-            `color` (#rrggbb). .yaml: a list of names or of such entries. Else names as on the
-            command line, where new lines separate too and `#` begins a comment.
+            `|`), `threshold`, `min_area_m2`, `max_area_m2`, `merge` (things, stuff or none),
+            `color` (#rrggbb) and `id` (the class's number in maps). .yaml: a list of names or of
+            such entries. Else names as on the command line, where new lines separate too and `#`
+            begins a comment.
 
     Returns:
         The classes.
@@ -103,9 +112,22 @@ def read_vocabulary(path: Path) -> list[SceneClass]:
     else:
         lines = (line.partition("#")[0] for line in text.splitlines())
         return [class_of(name) for name in parse_class_names("\n".join(lines), "--classes-file")]
+    unknown = {str(column) for entry in entries for column in entry if column not in _COLUMNS}
+    for column in sorted(unknown):
+        warnings.warn(
+            f"`--classes-file` {where}: the column {column!r} is not known and ignored; known are "
+            f"{', '.join(_COLUMNS)}.",
+            stacklevel=2,
+        )
     classes = [_read_entry(number, entry, where) for number, entry in enumerate(entries, start=1)]
     if not classes:
         raise ValueError(f"`--classes-file` {where} lists no class.")
+    numbers = class_numbers(classes)
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(
+            f"`--classes-file` {where}: each `id` must be that of one class, and those without one "
+            f"are counted from 0, but got {numbers}."
+        )
     return classes
 
 
@@ -162,11 +184,6 @@ def _yaml_entries(text: str, where: str) -> list[dict[Any, Any]]:
 def _read_entry(number: int, entry: Mapping[Any, Any], where: str) -> SceneClass:
     name = str(entry.get("name") or "").strip()
     place = f"`--classes-file` {where}, entry {number} ({name})"
-    unknown = [column for column in entry if column not in _COLUMNS]
-    if unknown:
-        raise ValueError(
-            f"{place}: the column {unknown[0]!r} is not known; known are {', '.join(_COLUMNS)}."
-        )
     prompts = str(entry.get("prompts") or "")
     synonyms = [name, *(one.strip() for one in prompts.split("|") if one.strip())]
     if not name or any("," in one for one in synonyms):
@@ -195,6 +212,10 @@ def _read_entry(number: int, entry: Mapping[Any, Any], where: str) -> SceneClass
         settings["merge"] = merge
     if color is not None and not _COLOR.fullmatch(str(color)):
         raise ValueError(f"{place}: `color` must be such as #1f77b4, but got {color!r}.")
+    given = _number(entry.get("id"), "id", place)
+    if given is not None and (given % 1 or given >= 2**31):
+        raise ValueError(f"{place}: `id` must be a whole number, but got {entry['id']!r}.")
+    settings["number"] = None if given is None else int(given)
     return class_of(", ".join(distinct.values()), color=color, **settings)
 
 
