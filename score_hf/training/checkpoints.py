@@ -37,13 +37,24 @@ class Checkpoints:
             accelerator: What has prepared model and optimiser.
             step: Optimiser steps that were made.
             facts: What else is to be known when the run goes on, as JSON.
+
+        Raises:
+            OSError: If it cannot be written; the one before is still there.
         """
         unfinished = self.folder / _UNFINISHED
         if accelerator.is_main_process:
             self._clear()
             unfinished.mkdir(parents=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(unfinished))
+        try:
+            accelerator.save_state(str(unfinished))
+        # On a full disk each library fails in its own way.
+        except Exception as error:
+            raise OSError(
+                f"The checkpoint of step {step} cannot be written to {str(self.folder)!r} "
+                f"({_first_line(error)}); the newest whole one is "
+                f"{getattr(self.newest(), 'name', 'none')}."
+            ) from error
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             (unfinished / _STATE).write_text(json.dumps({"step": step, **facts}, indent=2))
@@ -69,11 +80,22 @@ class Checkpoints:
 
         Returns:
             `step` and the facts that were saved with it; None if there is no checkpoint.
+
+        Raises:
+            ValueError: If it does not fit the model and the optimiser.
         """
         newest = self.newest()
         if newest is None:
             return None
-        accelerator.load_state(str(newest))
+        try:
+            accelerator.load_state(str(newest))
+        # Other shapes, other parameters and damaged files fail in as many ways.
+        except Exception as error:
+            raise ValueError(
+                f"The checkpoint {str(newest)!r} cannot be loaded by this recipe "
+                f"({_first_line(error)}): go on with the recipe of the run, or give another "
+                "`--output`."
+            ) from error
         return json.loads((newest / _STATE).read_text())
 
     def _clear(self) -> None:
@@ -99,6 +121,12 @@ def write_through(folder: Path) -> None:
     """Brings all files of a folder to the disk."""
     for path in (*folder.rglob("*"), folder):
         _sync(path)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # PyTorch's first line only announces what does not fit.
+    return " ".join(lines[:2]).rstrip(".:") or type(error).__name__
 
 
 def _sync(path: Path) -> None:

@@ -73,6 +73,31 @@ def test_killed_while_the_state_is_written_the_old_one_stays(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000002"]
 
 
+def test_a_full_disk_is_told_and_the_old_one_stays(tmp_path):
+    class Full(Process):
+        def save_state(self, folder):
+            raise RuntimeError("unexpected pos 64 vs 0\nno space left")
+
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(OSError, match=r"step 2 cannot be written to .*unexpected pos.*one is none"):
+        save(checkpoints, Full(), 2)
+    save(checkpoints, Process(), 2)
+    with pytest.raises(OSError, match="the newest whole one is step-00000002"):
+        save(checkpoints, Full(), 3)
+    assert checkpoints.load(Process())["step"] == 2
+
+
+def test_a_checkpoint_that_does_not_fit_is_told(tmp_path):
+    class Other(Process):
+        def load_state(self, folder):
+            raise RuntimeError("Error(s) in loading state_dict for Model:\n\tsize mismatch for x")
+
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, Process(), 2)
+    with pytest.raises(ValueError, match=r"by this recipe \(Error.*size mismatch for x\): go on"):
+        checkpoints.load(Other())
+
+
 @pytest.mark.parametrize("moment", range(12))
 def test_killed_at_any_operation_there_is_always_a_whole_one(tmp_path, monkeypatch, moment):
     """Every call that changes the folder may be the last one."""
