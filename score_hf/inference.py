@@ -1,6 +1,7 @@
 """Images and class names in, instances out: what command line, evaluation and demo all call."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,12 @@ class Segmenter:
             raise TypeError("`processor` must be given with a `model` that is loaded already.")
         else:
             self.model, self.processor = model.eval(), processor
+        if untrained := ", ".join(self.model.config.untrained_parts):
+            warnings.warn(
+                "What this model finds means nothing yet: random numbers stand in its "
+                f"{untrained}, which are still to be trained.",
+                stacklevel=2,
+            )
         self.classes: list[NamedClass] = []
         self._classifier: ScoreClassifier | None = None
         self.set_classes(classes)
@@ -144,6 +151,8 @@ class Segmenter:
             )
         stored: Any = self.model.stored_seen_classes
         seen, labels = stored.tolist(), config.id2label
+        if self.processor.seen_classes is None:
+            seen = [None] * len(seen)
         names = [labels[index] for index in range(len(seen))]
         return [_named_class(*pair) for pair in zip(names, seen, strict=True)]
 

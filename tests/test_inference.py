@@ -37,10 +37,19 @@ def test_classes_are_named_by_their_first_synonym(segmenter):
     assert [entry.seen for entry in segmenter.classes] == [False, True]
 
 
+def test_a_model_that_is_not_trained_says_so(tiny_model, monkeypatch):
+    Segmenter(tiny_model, processor=tiny_processor())
+    monkeypatch.setattr(tiny_model.config, "untrained_parts", ["class_head", "mask_decoder"])
+    with pytest.warns(UserWarning, match="means nothing yet: .* in its class_head, mask_decoder"):
+        Segmenter(tiny_model, processor=tiny_processor())
+
+
 def test_seen_is_unknown_if_the_processor_does_not_say(tiny_model):
     processor = tiny_processor()
     processor.seen_classes = None
     assert Segmenter(tiny_model, ["ship"], processor=processor).classes[0].seen is None
+    stored = Segmenter(tiny_model, processor=processor).classes
+    assert [entry.seen for entry in stored] == [None] * len(TINY_CLASSES)
 
 
 def test_stored_vocabulary_is_used_without_classes(tiny_model):

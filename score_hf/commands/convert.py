@@ -10,6 +10,7 @@ from .terminal import (
     INTERRUPTED,
     ending_like_ctrl_c,
     fail,
+    option_names,
     plain_messages,
     quiet_transformers,
 )
@@ -45,7 +46,8 @@ def convert(
     general_activation: Annotated[
         str | None,
         typer.Option(
-            help="gelu or quick_gelu. Without it: what is known of model and weights.",
+            help="gelu or quick_gelu. Without it: what is known of model and weights; of a "
+            "checkpoint of detectron2, gelu.",
             rich_help_panel=_CLIP,
         ),
     ] = None,
@@ -68,7 +70,8 @@ def convert(
     context_activation: Annotated[
         str | None,
         typer.Option(
-            help="gelu or quick_gelu. Without it: what is known of model and weights.",
+            help="gelu or quick_gelu. Without it: what is known of model and weights; of a "
+            "checkpoint of detectron2, quick_gelu.",
             rich_help_panel=_CLIP,
         ),
     ] = None,
@@ -104,7 +107,8 @@ def convert(
     config_file: Annotated[
         Path | None,
         typer.Option(
-            help="The yaml file that it was trained with: says what shapes do not.",
+            help="The yaml file that it was trained with, or the json file that --to detectron2 "
+            "wrote beside it: says what shapes do not.",
             rich_help_panel=_CHECKPOINT,
         ),
     ] = None,
@@ -184,17 +188,22 @@ def convert(
     of_clip = {
         "--general": general,
         "--general-weights": general_weights,
-        "--general-activation": general_activation,
         "--context": context,
         "--context-weights": context_weights,
+    }
+    activations = {
+        "--general-activation": general_activation,
         "--context-activation": context_activation,
     }
-    of_checkpoint = {
-        "--config-file": config_file,
+    untold = {
         "--seen-classes": seen_classes,
         "--text-heads": text_heads,
         "--context-heads": context_heads,
         "--decoder-heads": decoder_heads,
+    }
+    of_checkpoint = {
+        "--config-file": config_file,
+        **untold,
         "--drop-unused": drop_unused or None,
     }
     of_folder = {"--classes": classes, "--without-text-tower": without_text_tower or None}
@@ -202,7 +211,7 @@ def convert(
     from ..processing.prompts import parse_class_names
 
     try:
-        with ending_like_ctrl_c(), plain_messages():
+        with ending_like_ctrl_c(), plain_messages(names=option_names(convert)):
             names = None if classes is None else parse_class_names(classes)
             if without_text_tower and names is None:
                 raise ValueError(
@@ -211,18 +220,27 @@ def convert(
                 )
             try:
                 if to is not None:
-                    _refuse({**of_clip, **of_checkpoint, **of_folder}, "has no use with `--to`")
+                    useless = {**of_clip, **activations, **of_checkpoint, **of_folder}
+                    _refuse(useless, "has no use with `--to`")
                     _export(to, checkpoint or [], output, overwrite)
                 elif checkpoint:
                     _refuse(of_clip, "names an OpenCLIP model, which `--checkpoint` holds itself")
-                    from ..conversion.detectron2.config import AttentionHeads
+                    if config_file is not None and config_file.suffix == ".json":
+                        _refuse({**untold, **activations}, f"is said by {config_file} already")
+                    from ..conversion.detectron2.config import CheckpointHints
                     from .converting_detectron2 import convert_detectron2
 
                     convert_detectron2(
                         checkpoint,
                         output,
                         config_file=config_file,
-                        heads=AttentionHeads(text_heads, context_heads, decoder_heads),
+                        hints=CheckpointHints(
+                            text_heads,
+                            context_heads,
+                            decoder_heads,
+                            general_activation,
+                            context_activation,
+                        ),
                         seen_classes=seen_classes,
                         classes=names,
                         text_tower=not without_text_tower,

@@ -9,14 +9,14 @@ import typer
 from .terminal import complain
 
 if TYPE_CHECKING:
-    from ..conversion.detectron2.config import AttentionHeads
+    from ..conversion.detectron2.config import CheckpointHints
 
 
 def convert_detectron2(
     files: Sequence[Path],
     output: Path,
     config_file: Path | None = None,
-    heads: "AttentionHeads | None" = None,
+    hints: "CheckpointHints | None" = None,
     seen_classes: str | None = None,
     classes: Sequence[str] | None = None,
     text_tower: bool = True,
@@ -30,8 +30,8 @@ def convert_detectron2(
     Args:
         files: The checkpoint; several files make up one.
         output: The folder.
-        config_file: The yaml file of the training.
-        heads: Numbers of attention heads that do not follow the rule.
+        config_file: The yaml file of the training, or the json file of an export.
+        hints: What shapes do not tell and does not follow the rule; not with a json file.
         seen_classes: Classes of the training as a person types them; None finds them.
         classes: Classes to store with the model.
         text_tower: Whether the model keeps its text tower; if not, it needs `classes`.
@@ -50,6 +50,7 @@ def convert_detectron2(
     from ..conversion.detectron2.checkpoint import convert_checkpoint, read_checkpoint
     from ..conversion.detectron2.extras import EXTRAS_FILE, list_some
     from ..conversion.detectron2.recipe import read_recipe
+    from ..conversion.detectron2.settings import ModelSettings
     from ..conversion.detectron2.verification import compare_towers
     from ..conversion.model_folder import store_classes, write_model_folder
     from ..conversion.staging import check_output, staged
@@ -60,9 +61,13 @@ def convert_detectron2(
     check_output(output, overwrite)
     check_dtype(dtype)
     seen = None if seen_classes is None else parse_class_names(seen_classes)
-    recipe = None if config_file is None else read_recipe(config_file)
+    recipe, settings = None, None
+    if config_file is not None and config_file.suffix == ".json":
+        settings = ModelSettings.load(config_file)
+    elif config_file is not None:
+        recipe = read_recipe(config_file)
     state = read_checkpoint(files)
-    converted = convert_checkpoint(state, clip_tokenizer(), heads, recipe, seen)
+    converted = convert_checkpoint(state, clip_tokenizer(), hints, recipe, seen, settings)
     if verify:
         differences = compare_towers(converted, state)
         check_differences(differences)
@@ -73,7 +78,7 @@ def convert_detectron2(
         )
     if classes is not None:
         store_classes(converted.model, converted.processor, list(classes), text_tower)
-    facts = describe_checkpoint(converted, files, recipe)
+    facts = describe_checkpoint(converted, files, recipe, settings)
     with staged(output, overwrite) as folder:
         write_model_folder(folder, converted.model, converted.processor, facts, dtype=dtype)
         if keep_unused:
@@ -107,3 +112,7 @@ def export_detectron2(folder: Path, output: Path, overwrite: bool = False) -> No
     for note in written.notes:
         complain(note)
     typer.echo(f"{written.tensors} tensors under the original's names written to {written.path}")
+    typer.echo(
+        f"{written.settings} beside it says what tensors do not (activations, heads, prompts, "
+        "sources): give it as --config-file on the way back"
+    )

@@ -90,8 +90,8 @@ def convert_open_clip(
     write_model_folder(
         output, pair.model, pair.processor, pair.card, dtype=dtype, overwrite=overwrite
     )
-    parts = {name.partition(".")[0] for name in pair.card.random_weights}
-    complain(f"To be trained, as no weights are published: {', '.join(sorted(parts))}.")
+    parts = ", ".join(pair.model.config.untrained_parts)
+    complain(f"To be trained, as no weights are published: {parts}.")
     typer.echo(f"written to {output}")
 
 

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from .terminal import FAILURE, INTERRUPTED, fail, plain_messages, quiet_transformers
+from .terminal import (
+    FAILURE,
+    INTERRUPTED,
+    fail,
+    option_names,
+    plain_messages,
+    quiet_transformers,
+)
 
 
 def push(
@@ -38,7 +45,7 @@ def push(
 
     try:
         # What the user gave is wrong: status 2. The Hub or the way to it: status 1.
-        with plain_messages():
+        with plain_messages(names=option_names(push)):
             try:
                 addresses = push_folder(folder, repo_id, private, space)
             except OSError as error:

@@ -1,13 +1,14 @@
 """How commands speak: results on standard output, errors as one sentence on standard error."""
 
+import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import typer
 
@@ -42,12 +43,33 @@ def fail(message: object, code: int = FAILURE) -> NoReturn:
     raise typer.Exit(code)
 
 
+def option_names(command: Callable[..., Any]) -> dict[str, str]:
+    """Tells what the arguments of a command are called on its line.
+
+    Args:
+        command: The function.
+
+    Returns:
+        Such as "--config-file" for "config_file", in its order.
+    """
+    names = {}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        for declared in getattr(hint, "__metadata__", ()):
+            if isinstance(declared, typer.models.ArgumentInfo):
+                names[name] = declared.metavar or name.upper()
+            elif isinstance(declared, typer.models.OptionInfo):
+                names[name] = f"--{name.replace('_', '-')}"
+    return names
+
+
 @contextmanager
-def plain_messages(code: int = USAGE) -> Iterator[None]:
+def plain_messages(code: int = USAGE, names: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns errors of what the user gave, and warnings, into sentences on standard error.
 
     Args:
         code: The exit status of an error.
+        names: What arguments of Python, which errors name in backticks, are called on the command
+            line; see `option_names`.
 
     Raises:
         Exit: If there was an error.
@@ -61,7 +83,10 @@ def plain_messages(code: int = USAGE) -> Iterator[None]:
         try:
             yield
         except (OSError, TypeError, ValueError) as error:
-            fail(" ".join(str(error).split()), code)
+            known, message = names or {}, " ".join(str(error).split())
+            # Arguments of Python are in backticks.
+            parts = re.split(r"(?<=`)(\w+)(?=`)", message)
+            fail("".join(known.get(part, part) for part in parts), code)
 
 
 @contextmanager

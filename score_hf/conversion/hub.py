@@ -111,10 +111,10 @@ def push_folder(
         OSError: If the Hub is switched off, cannot be reached or refuses.
         ValueError: If a folder is not complete or the name not valid.
     """
-    check_connection()
     check_repo_id(repo_id)
     check_complete(folder)
     kind = None if space is None else check_space(space)
+    check_connection()
     with _plain_errors(repo_id):
         addresses = [_push_model(folder, repo_id, private)]
         if space is not None and kind is not None:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,67 +61,96 @@ class InitializationReport:
         return lines
 
 
-@torch.no_grad()
-def init_from(
-    model: ScoreForInstanceSegmentation, source: str | os.PathLike[str] | Mapping[str, Tensor]
-) -> InitializationReport:
-    """Fills a model with everything of a source that fits: the start of a training.
+Source = str | os.PathLike[str] | Mapping[str, Tensor] | ScoreForInstanceSegmentation
 
-    A converted FC-CLIP checkpoint is the recommended source. Its mask decoder was trained with 250
-    queries; a model with 300 takes these over and draws 50 itself. A vocabulary that the source
-    stores is not taken over.
+
+@torch.no_grad()
+def init_from(model: ScoreForInstanceSegmentation, *sources: Source) -> InitializationReport:
+    """Fills a model with everything of its sources that fits: the start of a training.
+
+    What several sources have is taken from the first. What a source calls random itself
+    (`untrained_parts` of its configuration), such as the decoder of a converted pair of CLIPs, is
+    left to the next. A converted FC-CLIP checkpoint is the recommended source of a decoder: it was
+    trained with 250 queries; a model with 300 takes these over and draws 50 itself. A vocabulary
+    that a source stores is not taken over.
 
     Args:
         model: The model; its values change in place, in their type and on their device.
-        source: A folder, bundled model or hub id of this project; a checkpoint file of SCORE or
-            FC-CLIP; or tensors under our names or the original's.
+        *sources: Each a folder, bundled model or hub id of this project; a checkpoint file of SCORE
+            or FC-CLIP; tensors under our names or the original's; or a model.
 
     Returns:
         What was filled, what stays random and what was not needed.
 
     Raises:
-        ValueError: If the source cannot be read, or nothing in it fits.
+        ValueError: If a source cannot be read, or nothing in it fits.
     """
-    tensors = _read_source(source)
     ours = model.state_dict()
-    filled, partly = [], {}
+    filled: dict[str, None] = {}
+    partly: dict[str, str] = {}
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    for name, target in ours.items():
-        if name.startswith(_VOCABULARY) or name not in tensors:
-            continue
-        value = tensors[name]
-        if value.shape == target.shape:
-            target.copy_(value)
-            filled.append(name)
-        elif name in _QUERY_ROWS and value.shape[1:] == target.shape[1:]:
-            rows = min(len(value), len(target))
-            target[:rows] = value[:rows].to(target)
-            partly[name] = f"the first {rows} of {len(target)} queries"
-        else:
-            shapes[name] = (tuple(target.shape), tuple(value.shape))
-    if not filled:
-        raise ValueError(
-            f"`source` must hold weights of SCORE or FC-CLIP, but none of its {len(tensors)} "
-            f"tensors fits this model; the first are {', '.join(list(tensors)[:3]) or 'none'}."
-        )
+    without_place: dict[str, None] = {}
+    for source in sources:
+        tensors = _read_source(source)
+        placed = {name: ours[name] for name in tensors if name in ours}
+        fitting = [name for name, target in placed.items() if tensors[name].shape == target.shape]
+        if not fitting:
+            named = f" {str(source)!r}" if isinstance(source, str | os.PathLike) else ""
+            raise ValueError(
+                f"`source`{named} must hold weights of SCORE or FC-CLIP, but none of its "
+                f"{len(tensors)} tensors fits this model; the first are "
+                f"{', '.join(list(tensors)[:3]) or 'none'}."
+            )
+        without_place |= {name: None for name in tensors if name not in ours}
+        for name, target in placed.items():
+            value = tensors[name]
+            if name in filled or name in partly:
+                continue
+            if name in fitting:
+                target.copy_(value)
+                filled[name] = None
+            elif name in _QUERY_ROWS and value.shape[1:] == target.shape[1:]:
+                rows = min(len(value), len(target))
+                target[:rows] = value[:rows].to(target)
+                partly[name] = f"the first {rows} of {len(target)} queries"
+            else:
+                shapes.setdefault(name, (tuple(target.shape), tuple(value.shape)))
     random = {
         name: parameter
         for name, parameter in model.named_parameters()
-        if name not in {*filled, *partly}
+        if name not in filled and name not in partly
     }
     return InitializationReport(
         filled=tuple(filled),
         partly_filled=partly,
         random=tuple(random),
-        other_shape=shapes,
-        without_place=tuple(
-            name for name in tensors if name not in ours and not name.startswith(_VOCABULARY)
-        ),
+        other_shape={name: both for name, both in shapes.items() if name not in filled},
+        without_place=tuple(without_place),
         frozen=tuple(name for name, parameter in random.items() if not parameter.requires_grad),
     )
 
 
-def _read_source(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> dict[str, Tensor]:
+def parts_of(names: Iterable[str]) -> list[str]:
+    """Lists the parts of a model that its tensors belong to.
+
+    Args:
+        names: Names of tensors.
+
+    Returns:
+        Each part once, such as "mask_decoder", in alphabetical order.
+    """
+    return sorted({name.partition(".")[0] for name in names})
+
+
+def _read_source(source: Source) -> dict[str, Tensor]:
+    if isinstance(source, ScoreForInstanceSegmentation):
+        untrained = source.config.untrained_parts
+        tensors = source.state_dict()
+        return {
+            name: tensors[name]
+            for name in tensors
+            if name.partition(".")[0] not in untrained and not name.startswith(_VOCABULARY)
+        }
     if isinstance(source, Mapping):
         tensors = dict(source)
     elif Path(source).is_file():
@@ -129,11 +158,11 @@ def _read_source(source: str | os.PathLike[str] | Mapping[str, Tensor]) -> dict[
 
         tensors = read_tensors(Path(source))
     else:
-        return load_model(source, device="cpu")[0].state_dict()
+        return _read_source(load_model(source, device="cpu")[0])
     if any(name.startswith(ORIGINAL_ROOTS) for name in tensors):
         ours, unused = from_original(tensors)
-        return {**ours, **{name: tensors[name] for name in unused}}
-    return tensors
+        tensors = {**ours, **{name: tensors[name] for name in unused}}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(_VOCABULARY)}
 
 
 def _by_part(names: tuple[str, ...] | list[str]) -> str:

@@ -1,12 +1,16 @@
 """The README of a model's folder: what it is, where it comes from, how it is used."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, HTTPError
+from huggingface_hub.repocard import metadata_load
 
+from ..bundled import bundled_model, bundled_models
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
 from .published_weights import WeightSource, license_of
@@ -68,7 +72,6 @@ class ModelCardFacts:
         general: Source of the general CLIP, image trunk and text tower.
         context: Source of the remote-sensing CLIP.
         checkpoint: Source of a whole trained checkpoint.
-        random_weights: Names of the parameters that no source filled.
         datasets: Ids on the Hub of what the model was trained on beyond its trunks.
         results: What was measured.
         notes: Further paragraphs, as Markdown.
@@ -78,7 +81,6 @@ class ModelCardFacts:
     general: WeightSource | None = None
     context: WeightSource | None = None
     checkpoint: WeightSource | None = None
-    random_weights: Sequence[str] = ()
     datasets: Sequence[str] = ()
     results: Sequence[MeasuredResult] = ()
     notes: Sequence[str] = ()
@@ -90,25 +92,68 @@ class ModelCardFacts:
         return {part: source for part, source in named.items() if source is not None}
 
 
-def inherit_sources(facts: ModelCardFacts, folder: str | os.PathLike[str]) -> ModelCardFacts:
-    """Adds where the weights of a model come from that another was trained from.
+def add_sources(facts: ModelCardFacts, listed: Sequence[Mapping[str, Any]]) -> ModelCardFacts:
+    """Adds sources of weights; what the facts name already stays.
+
+    Args:
+        facts: What is known of a model.
+        listed: `weight_sources` of a card.
+
+    Returns:
+        The facts with the sources.
+    """
+    fields = {part: field for field, part in _SOURCE_PARTS.items()}
+    for one in listed:
+        field = fields.get(str(one.get("part")))
+        if field is not None and getattr(facts, field) is None:
+            source = WeightSource(str(one.get("architecture")), str(one.get("weights")))
+            if (hub_id := one.get("hub_id")) is not None:
+                source = replace(source, hub_id=str(hub_id))
+            changes: dict[str, Any] = {field: source}
+            facts = replace(facts, **changes)
+    return facts
+
+
+def inherit_sources(facts: ModelCardFacts, *models: str | os.PathLike[str]) -> ModelCardFacts:
+    """Adds where the weights of models come from that another was trained from.
 
     Args:
         facts: What is known of the new model.
-        folder: The folder of the one that it started from.
+        *models: The folder, bundled name or hub id of each, in the order in which they filled it.
 
     Returns:
-        The facts with the sources that this one's card names; as they were if it names none.
+        The facts with the sources that their cards name. A repository of the Hub whose card names
+        none is itself the source of a trained checkpoint.
     """
-    readme = Path(folder) / "README.md"
-    listed = ModelCard.load(readme).data.get("weight_sources") if readme.is_file() else None
-    sources = {one["part"]: one for one in listed or ()}
-    found = [
-        WeightSource(one["architecture"], one["weights"], one.get("hub_id")) if one else None
-        for one in (sources.get(part) for part in _SOURCE_PARTS.values())
-    ]
-    general, context, checkpoint = found
-    return replace(facts, general=general, context=context, checkpoint=checkpoint)
+    for model in models:
+        name = os.fspath(model)
+        folder = bundled_model(name) if name in bundled_models() else Path(name).expanduser()
+        if folder.is_dir():
+            facts = add_sources(facts, sources_of(folder / "README.md"))
+            continue
+        try:
+            card = hf_hub_download(name, "README.md")
+        except HFValidationError:
+            continue
+        except (EntryNotFoundError, HTTPError, OSError):
+            card = ""
+        itself = {"part": "trained checkpoint", "architecture": "SCORE", "weights": name}
+        facts = add_sources(facts, sources_of(Path(card)) or [{**itself, "hub_id": name}])
+    return facts
+
+
+def sources_of(card: Path) -> list[dict[str, Any]]:
+    """Reads `weight_sources` of a card.
+
+    Args:
+        card: The README.md; none lists none.
+
+    Returns:
+        The sources.
+    """
+    metadata = (metadata_load(card) if card.is_file() else None) or {}
+    listed = metadata.get("weight_sources")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def build_model_card(
@@ -129,7 +174,7 @@ def build_model_card(
         "SCORE (*Scene Context Matters in Open-Vocabulary Remote Sensing Instance Segmentation*, "
         "Huang et al., ICCV 2025) for Hugging Face Transformers: finds the instances of classes "
         "that are named at run time in aerial and satellite images.",
-        _training_state(facts, model),
+        _training_state(model),
         *facts.notes,
         "## Use",
         _usage(model),
@@ -174,21 +219,10 @@ def _metadata(facts: ModelCardFacts) -> ModelCardData:
     )
 
 
-def _training_state(facts: ModelCardFacts, model: ScoreForInstanceSegmentation) -> str:
-    if not facts.random_weights:
+def _training_state(model: ScoreForInstanceSegmentation) -> str:
+    if not model.config.untrained_parts:
         return ""
-    of_part: dict[str, int] = {}
-    for name, _ in model.named_parameters():
-        part = name.partition(".")[0]
-        of_part[part] = of_part.get(part, 0) + 1
-    random_parts: dict[str, int] = {}
-    for name in facts.random_weights:
-        part = name.partition(".")[0]
-        random_parts[part] = random_parts.get(part, 0) + 1
-    named = ", ".join(
-        _PARTS.get(part, part) + ("" if count >= of_part.get(part, 0) else " (partly)")
-        for part, count in random_parts.items()
-    )
+    named = ", ".join(_PARTS.get(part, part) for part in model.config.untrained_parts)
     return (
         "> [!WARNING]\n"
         "> **Not trained: these parts hold RANDOM numbers:** "

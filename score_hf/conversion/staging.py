@@ -7,6 +7,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# No folder of a model is called so by intention.
+_FILE_ENDINGS = (
+    *(".bin", ".ckpt", ".onnx", ".pt", ".pth", ".safetensors"),
+    *(".gz", ".tar", ".tgz", ".zip"),
+    *(".json", ".md", ".txt", ".yaml", ".yml"),
+)
+
 
 def check_output(
     output: str | os.PathLike[str], overwrite: bool = False, folder: bool = True
@@ -22,7 +29,7 @@ def check_output(
         The place as an absolute path without links.
 
     Raises:
-        ValueError: If something is there that must stay.
+        ValueError: If something is there that must stay, or a folder would be called like a file.
     """
     try:
         path = Path(output).expanduser().resolve()
@@ -40,6 +47,8 @@ def check_output(
         )
     if not os.access(parent, os.W_OK):
         raise ValueError(f"`output` {str(path)!r} cannot be written: {str(parent)!r} is protected.")
+    if folder and not there:
+        check_folder_name(path)
     if not there or (folder and path.is_dir() and not any(path.iterdir())):
         return path
     if path.is_dir() != folder:
@@ -57,6 +66,21 @@ def check_output(
             "which are not overwritten: give another place."
         )
     return path
+
+
+def check_folder_name(path: Path) -> None:
+    """Checks that a folder to be made does not have the name of a file.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ValueError: If it has.
+    """
+    if path.suffix.lower() in _FILE_ENDINGS and not path.is_dir():
+        raise ValueError(
+            f"`output` {str(path)!r} must name a folder, not a file that ends in {path.suffix}."
+        )
 
 
 @contextmanager

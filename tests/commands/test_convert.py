@@ -23,6 +23,9 @@ def clips(tmp_path_factory):
     ]
 
 
+FILES = {"folder": "no.pt", "file": "weights.pt", "text": "x.txt"}
+
+
 def run(*arguments):
     # Wide, so that no table folds.
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["convert", *map(str, arguments)])
@@ -124,20 +127,24 @@ def test_activation_can_be_overridden(clips, tmp_path):
     [
         (["--without-text-tower"], "`--without-text-tower` needs `--classes`"),
         (["--out-of-vocabulary", "both"], "must be general or context, got 'both'"),
-        (["--dtype", "int8"], "`dtype` must be one of float32, bfloat16, float16, got 'int8'"),
+        (["--dtype", "int8"], "`--dtype` must be one of float32, bfloat16, float16, got 'int8'"),
         (
             ["--context", "ViT-B-32", "--context-weights", "{folder}"],
             "there is no file|no file is at",
         ),
         (["--context", "RN50", "--context-weights", "{file}"], "got RN50, a ResNet"),
         (["--general-weights", "{file}"], "hold none of the tensors of general"),
-        (["--context-activation", "relu"], "must be 'gelu' or 'quick_gelu', got 'relu'"),
+        (
+            ["--context-activation", "relu"],
+            "`--context-activation` must be 'gelu' or 'quick_gelu', got 'relu'",
+        ),
         (["--classes", "ship, ship"], "ship"),
+        (["-o", "{text}"], "must name a folder, not a file that ends in .txt"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(clips, tmp_path, options, said):
     torch.save({"visual.layer1.0.conv1": torch.zeros(1)}, tmp_path / "weights.pt")
-    places = {"folder": tmp_path / "no.pt", "file": tmp_path / "weights.pt"}
+    places = {name: tmp_path / file for name, file in FILES.items()}
     output = tmp_path / "out" / "model"
 
     done = run(*clips, "-o", output, *(option.format(**places) for option in options))
@@ -180,8 +187,11 @@ def test_what_is_there_is_only_replaced_when_asked(clips, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--general", "RN50", "--general-weights", "openai"], "`general` must be a ConvNeXt"),
-        (["--context", "RN50", "--context-weights", "openai"], "`context` must be a vision trans"),
+        (["--general", "RN50", "--general-weights", "openai"], "`--general` must be a ConvNeXt"),
+        (
+            ["--context", "RN50", "--context-weights", "openai"],
+            "`--context` must be a vision trans",
+        ),
         (
             [
                 *("--context", "roberta-ViT-B-32", "--context-weights", "laion2b_s12b_b32k"),

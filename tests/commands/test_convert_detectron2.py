@@ -71,6 +71,31 @@ def test_the_way_back_is_exact(folder, tmp_path):
     assert f"{len(back)} tensors under the original's names" in output
 
 
+def test_what_tensors_do_not_tell_makes_the_way_there_and_back(tmp_path):
+    exact = ("--context-activation", "gelu")
+    convert("--checkpoint", WEIGHTS, *HEADS, *exact, "-o", tmp_path / "model")
+    there, back = tmp_path / "there.pth", tmp_path / "back"
+
+    output = convert("--to", "detectron2", "--checkpoint", tmp_path / "model", "-o", there)
+    assert "there.json beside it says what tensors do not" in output
+    json_file = ("--config-file", tmp_path / "there.json")
+    output = convert("--checkpoint", there, *json_file, "-o", back)
+    assert "QuickGELU" not in output
+    refused = convert("--checkpoint", there, *json_file, *HEADS, "-o", tmp_path / "x", fails=True)
+    assert "`--context-heads` is said by" in refused and "there.json already" in refused
+
+    before, after = (
+        ScoreForInstanceSegmentation.from_pretrained(folder)
+        for folder in (tmp_path / "model", back)
+    )
+    assert after.config.context_config.to_dict() == before.config.context_config.to_dict()
+    # But for what is said of it, the usual activation would be taken.
+    output = convert("--checkpoint", there, *HEADS, "-o", tmp_path / "usual")
+    assert "The context trunk runs with QuickGELU, as the original always does." in output
+    usual = ScoreForInstanceSegmentation.from_pretrained(tmp_path / "usual")
+    assert usual.config.context_config.hidden_act == "quick_gelu"
+
+
 @pytest.mark.skipif(not WHOLE_SET.is_dir(), reason="the whole set of goldens is not at hand")
 def test_whole_set_holds_and_comes_back(tmp_path):
     embedding = WHOLE_SET / "token_embedding.safetensors"
@@ -138,9 +163,10 @@ def test_yaml_file_beside_the_checkpoint(tmp_path):
         (["--checkpoint", "GONE.pth"], "does not exist"),
         (["--checkpoint", WEIGHTS, "--checkpoint", WEIGHTS], "once more"),
         (["--checkpoint", WEIGHTS, "--context", "ViT-B-32"], "`--context` names an OpenCLIP"),
-        (["--checkpoint", WEIGHTS, "--dtype", "int8"], "`dtype` must be one of"),
+        (["--checkpoint", WEIGHTS, "--dtype", "int8"], "`--dtype` must be one of"),
+        (["--checkpoint", WEIGHTS, "--general-activation", "relu"], "`--general-activation` must"),
         (["--checkpoint", WEIGHTS, "--context-heads", "7"], "7 attention heads of the context"),
-        (["--checkpoint", WEIGHTS, "--seen-classes", "a, b"], "`seen_classes` has 2 classes"),
+        (["--checkpoint", WEIGHTS, "--seen-classes", "a, b"], "`--seen-classes` has 2 classes"),
         (["--checkpoint", WEIGHTS, "--config-file", "GONE.yaml"], "cannot be read as detectron2"),
         (["--checkpoint", GOLDENS / "text.safetensors"], "must be a detectron2 checkpoint"),
         (["--config-file", "recipe.yaml"], "`--config-file` needs `--checkpoint`"),

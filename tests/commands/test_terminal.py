@@ -2,8 +2,26 @@ import os
 import signal
 
 import pytest
+import typer
 
-from score_hf.commands.terminal import ending_like_ctrl_c
+from score_hf.commands.convert import convert
+from score_hf.commands.push import push
+from score_hf.commands.terminal import ending_like_ctrl_c, option_names, plain_messages
+
+
+def test_errors_name_options_as_the_user_gives_them(capsys):
+    assert option_names(push)["space"] == "--space"
+    names = {**option_names(convert), "folder": option_names(push)["folder"]}
+    with pytest.raises(typer.Exit) as ended, plain_messages(names=names):
+        raise ValueError(
+            "`general_weights` or `folder` is\nnot `hf auth login` or general_weights."
+        )
+    assert ended.value.exit_code == 2
+    said = "`--general-weights` or `DIR` is not `hf auth login` or general_weights."
+    assert capsys.readouterr().err == f"score-hf: {said}\n"
+    with pytest.raises(typer.Exit), plain_messages():
+        raise ValueError("`folder`")
+    assert capsys.readouterr().err == "score-hf: `folder`\n"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no such signal")

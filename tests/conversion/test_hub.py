@@ -208,12 +208,16 @@ def test_without_network_one_sentence(hub, folder, monkeypatch):
     assert "broke off" in line and "run the same command again" in line
 
 
-def test_offline_and_logged_out_are_told_before_anything_else(hub, monkeypatch, tmp_path):
+def test_offline_and_logged_out_are_told_when_the_rest_is_right(hub, monkeypatch, folder, tmp_path):
     monkeypatch.setattr("score_hf.conversion.hub.get_token", lambda: None)
     done = push(tmp_path / "nowhere", NAME)
+    assert done.exit_code == 2 and "`DIR` must be a folder with a model" in done.stderr
+    done = push(folder, "no/such/name")
+    assert done.exit_code == 2 and "`REPO_ID` must be a name" in done.stderr
+    done = push(folder, NAME)
     assert done.exit_code == 1 and "not logged in to the Hub: run `hf auth login`" in done.stderr
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    done = push(tmp_path / "nowhere", NAME)
+    done = push(folder, NAME)
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert "HF_HUB_OFFLINE" in line and "unset it" in line
@@ -291,7 +295,7 @@ def test_a_name_that_is_none_is_refused(hub, folder, name):
     done = push(folder, name)
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert "`repo_id` must be a name such as 'owner/name', got" in line
+    assert "`REPO_ID` must be a name such as 'owner/name', got" in line
 
 
 def test_a_folder_without_code_is_pushed_with_a_warning(hub, folder):

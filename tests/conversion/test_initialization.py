@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from score_hf import ScoreForInstanceSegmentation
-from score_hf.conversion.initialization import init_from
+from score_hf.conversion.initialization import init_from, parts_of
 from score_hf.conversion.original_keys import to_original
 from tests.tiny import tiny_config, tiny_processor
 
@@ -55,6 +55,34 @@ def test_queries_are_taken_over_as_far_as_they_go():
     more = make_model(3, **BASELINE, num_queries=20).state_dict()
     assert init_from(model, more).partly_filled[name] == "the first 8 of 8 queries"
     assert torch.equal(model.mask_decoder.query_features.weight.detach(), more[name][:8])
+
+
+def test_of_several_sources_the_first_that_was_trained_fills():
+    pair = make_model(1)
+    pair.config.untrained_parts = ["mask_decoder", "class_head", "region_integration"]
+    fc_clip = make_model(2, **BASELINE, num_queries=5)
+    model = make_model(3)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    report = init_from(model, pair, fc_clip.state_dict())
+
+    after, first, second = (one.state_dict() for one in (model, pair, fc_clip))
+    for name, value in after.items():
+        part = name.partition(".")[0]
+        if part == "region_integration" or name.startswith("stored_"):
+            assert torch.equal(value, before[name])
+        elif part not in pair.config.untrained_parts:
+            assert torch.equal(value, first[name])
+        elif name.startswith("mask_decoder.query_"):
+            assert torch.equal(value[:5], second[name]) and torch.equal(value[5:], before[name][5:])
+        else:
+            assert torch.equal(value, second[name])
+    assert parts_of(report.random) == ["region_integration"]
+    assert report.frozen == () and len(report.partly_filled) == 2
+
+    reversed_report = init_from(make_model(4), fc_clip, pair)
+    assert reversed_report.partly_filled == report.partly_filled
+    assert parts_of(reversed_report.random) == ["region_integration"]
 
 
 def test_other_shapes_and_surplus_are_listed():

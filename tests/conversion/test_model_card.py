@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, constants
 from PIL import Image
 
 from score_hf import ScoreForInstanceSegmentation
@@ -60,13 +60,12 @@ def test_the_metadata_are_what_the_hub_looks_for(model):
     }
 
 
-def test_random_parts_stand_at_the_top(model):
-    random = [name for name, _ in model.named_parameters() if name.startswith("mask_decoder.")]
-    card = card_of(model, general=SOUP, random_weights=[*random, "pixel_decoder.level_embedding"])
-    warning = card.split("\n## ")[0]
-    assert "[!WARNING]" in warning
-    assert "RANDOM numbers:** mask decoder, pixel decoder (partly)." in warning
+def test_random_parts_stand_at_the_top(model, monkeypatch):
     assert "RANDOM" not in card_of(model, general=SOUP)
+    monkeypatch.setattr(model.config, "untrained_parts", ["mask_decoder", "pixel_decoder"])
+    warning = card_of(model, general=SOUP).split("\n## ")[0]
+    assert "[!WARNING]" in warning
+    assert "RANDOM numbers:** mask decoder, pixel decoder." in warning
 
 
 @pytest.mark.parametrize(
@@ -118,9 +117,36 @@ def test_a_model_trained_from_another_keeps_its_sources(model, tmp_path):
     build_model_card(facts, model, tiny_processor()).save(tmp_path / "README.md")
     kept = inherit_sources(ModelCardFacts("Second", notes=["Trained."]), tmp_path)
     assert kept == ModelCardFacts("Second", general=SOUP, context=REMOTE, notes=["Trained."])
-    (tmp_path / "README.md").write_text("# A card of someone else")
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert inherit_sources(ModelCardFacts("Second"), folder) == ModelCardFacts("Second")
+    for content in ("# A card of someone else", "---\nweight_sources: [1, {part: no}]\n---\n"):
+        (tmp_path / "README.md").write_text(content)
+        assert inherit_sources(ModelCardFacts("Second"), tmp_path) == ModelCardFacts("Second")
+    nowhere = tmp_path / "nowhere"
+    assert inherit_sources(ModelCardFacts("Second"), nowhere, "score-tiny").sources == {}
+
+
+def test_of_several_models_the_first_gives_a_source(model, tmp_path):
+    fc_clip = WeightSource("FC-CLIP", "fcclip_cocopan.pth")
+    for name, facts in (
+        ("pair", ModelCardFacts("Pair", general=SOUP, context=REMOTE)),
+        ("fcclip", ModelCardFacts("FC-CLIP", general=REMOTE, checkpoint=fc_clip)),
+    ):
+        (tmp_path / name).mkdir()
+        build_model_card(facts, model, tiny_processor()).save(tmp_path / name / "README.md")
+
+    folders = (tmp_path / "pair", tmp_path / "fcclip")
+    kept = inherit_sources(ModelCardFacts("Trained"), *folders)
+
+    assert (kept.general, kept.context, kept.checkpoint) == (SOUP, REMOTE, fc_clip)
+    assert metadata_of(str(build_model_card(kept, model, tiny_processor())))["license"] == (
+        "apache-2.0"
+    )
+
+
+def test_a_repository_whose_card_tells_nothing_is_itself_the_source(model, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    kept = inherit_sources(ModelCardFacts("Trained"), "me/no-such-model")
+    metadata = metadata_of(str(build_model_card(kept, model, tiny_processor())))
+    assert (metadata["base_model"], metadata["license"]) == (["me/no-such-model"], "other")
 
 
 def test_results_become_a_model_index(model, tmp_path):

@@ -38,6 +38,16 @@ def test_files_get_the_rights_of_any_other(tmp_path):
         assert file.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+@pytest.mark.parametrize("name", ["x.txt", "model.PTH", "model.tar.gz"])
+def test_a_folder_is_not_called_like_a_file(tmp_path, name):
+    with pytest.raises(ValueError, match=r"`output` '.*' must name a folder, not a file that ends"):
+        check_output(tmp_path / name)
+    check_output(tmp_path / name, folder=False)
+    (tmp_path / name).mkdir()
+    check_output(tmp_path / name)
+    check_output(tmp_path / "score-0.4")
+
+
 def test_a_file_is_replaced_only_when_asked(tmp_path):
     output = tmp_path / "model.pth"
     output.write_text("old")

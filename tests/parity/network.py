@@ -14,7 +14,7 @@ from score_hf import (
 )
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
 from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.config import CheckpointHints
 
 from .golden import Entries, GoldenSeed
 
@@ -49,13 +49,13 @@ def build_model(seed: GoldenSeed, converted: Path | None = None) -> ScoreForInst
     return _as_recorded(checkpoint.model, seed)
 
 
-def read_heads(seed: GoldenSeed) -> AttentionHeads:
+def read_heads(seed: GoldenSeed) -> CheckpointHints:
     """Reads numbers of heads from the manifest: they leave no trace in the weights."""
     sizes = seed.golden.manifest["config"]
-    return AttentionHeads(
-        text=sizes.get("text", Entries({})).get("heads"),
-        context=sizes.get("rs", Entries({})).get("heads"),
-        decoder=sizes["nheads"],
+    return CheckpointHints(
+        text_heads=sizes.get("text", Entries({})).get("heads"),
+        context_heads=sizes.get("rs", Entries({})).get("heads"),
+        decoder_heads=sizes["nheads"],
     )
 
 

@@ -1,13 +1,15 @@
 """What a converted checkpoint's model card tells of where its weights come from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..model_card import ModelCardFacts
+from ..model_card import ModelCardFacts, add_sources
 from ..published_weights import WeightSource
 from .checkpoint import ConvertedCheckpoint
 from .recipe import Detectron2Recipe
+from .settings import ModelSettings
 
 # The trunks of the published checkpoints, by the sizes that give them away.
 _GENERAL = WeightSource(
@@ -21,7 +23,10 @@ _CONTEXT_SIZES = (24, 1024, 14, 768)
 
 
 def describe_checkpoint(
-    converted: ConvertedCheckpoint, files: Sequence[Path], recipe: Detectron2Recipe | None = None
+    converted: ConvertedCheckpoint,
+    files: Sequence[Path],
+    recipe: Detectron2Recipe | None = None,
+    settings: ModelSettings | None = None,
 ) -> ModelCardFacts:
     """Collects what is known of a converted checkpoint.
 
@@ -29,6 +34,7 @@ def describe_checkpoint(
         converted: The model and what belongs to it.
         files: The files that it was read from.
         recipe: The yaml file of its training.
+        settings: What was written beside it when it was exported.
 
     Returns:
         The facts for its model card.
@@ -42,13 +48,14 @@ def describe_checkpoint(
             "It was trained on photographs of everyday scenes. For aerial images it is a start: "
             "train on from it, with the context modules switched on."
         )
-    return ModelCardFacts(
-        title=f"{kind} ({files[0].stem})",
-        general=_general_source(converted, recipe),
-        context=_context_source(converted, recipe),
-        checkpoint=WeightSource(converted.kind, files[0].name),
-        notes=notes,
-    )
+    checkpoint = WeightSource(converted.kind, files[0].name)
+    facts = ModelCardFacts(title=f"{kind} ({files[0].stem})", notes=notes)
+    if settings is None:
+        general, context = _general_source(converted, recipe), _context_source(converted, recipe)
+        return replace(facts, general=general, context=context, checkpoint=checkpoint)
+    facts = add_sources(facts, settings.weight_sources)
+    untrained = converted.model.config.untrained_parts
+    return facts if facts.checkpoint or untrained else replace(facts, checkpoint=checkpoint)
 
 
 def _general_source(

@@ -31,9 +31,10 @@ from ...processing.processing_score import ScoreProcessor
 from ..original_keys import from_original, to_original
 from ..reading.checkpoint_files import read_tensors
 from ..reading.usable_weights import check_weights, separate
-from .config import AttentionHeads, CheckpointParts, find_parts, read_config
+from .config import CheckpointHints, CheckpointParts, find_parts, read_config
 from .extras import OriginalExtras, list_some
 from .recipe import Detectron2Recipe
+from .settings import KERNEL_STATE, ModelSettings
 from .vocabularies import (
     COCO_STUFF,
     COCO_THINGS,
@@ -42,11 +43,6 @@ from .vocabularies import (
     vocabulary_of_size,
 )
 
-# Ours, which the original keeps in plain attributes: its state at the start of a training.
-_KERNEL_STATE = {
-    "region_integration.formation.calls": 0,
-    "region_integration.formation.chosen": -1,
-}
 # detectron2's defaults, with which FC-CLIP was evaluated.
 _FC_CLIP_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
 _FC_CLIP_DETECTIONS = 100
@@ -99,19 +95,21 @@ def read_checkpoint(files: Sequence[Path]) -> dict[str, Tensor]:
 def convert_checkpoint(
     state: Mapping[str, Tensor],
     tokenizer: CLIPTokenizer,
-    heads: AttentionHeads | None = None,
+    hints: CheckpointHints | None = None,
     recipe: Detectron2Recipe | None = None,
     seen_classes: Sequence[str] | None = None,
+    settings: ModelSettings | None = None,
 ) -> ConvertedCheckpoint:
     """Makes a model of a detectron2 checkpoint.
 
     Args:
         state: Tensors under the original's names.
         tokenizer: CLIP's tokenizer.
-        heads: Numbers of attention heads that do not follow the rule.
+        hints: What does not follow the rule.
         recipe: The yaml file of the training.
         seen_classes: Classes of the training, one item a class. None: those of the data set that
             the yaml file names, else those of the published data set with as many classes.
+        settings: What `export_checkpoint` wrote beside it, in place of the three before.
 
     Returns:
         The model and what belongs to it.
@@ -121,20 +119,28 @@ def convert_checkpoint(
             the yaml file.
     """
     parts = find_parts(state)
-    config = read_config(state, heads, recipe)
     ours, unused = from_original(dict(state))
+    if settings is None:
+        config = read_config(state, hints, recipe)
+        seen = _find_seen_classes(seen_classes, recipe, parts)
+        kind = _find_kind(parts, recipe, seen)
+        processor = _make_processor(kind, config, tokenizer, recipe, seen)
+    else:
+        config, processor = settings.make_config(ours), settings.make_processor(tokenizer)
+        seen = None if processor.seen_classes is None else tuple(processor.seen_classes)
+        kind = _find_kind(parts, recipe, seen)
     foreign = _check_fit(ours, config, state)
-    seen = _find_seen_classes(seen_classes, recipe, parts)
-    kind = _find_kind(parts, recipe, seen)
     loaded = separate({name: tensor for name, tensor in ours.items() if name not in foreign})
     check_weights("`checkpoint`", loaded)
     if config.region_context != "none":
-        loaded |= {name: torch.tensor(value) for name, value in _KERNEL_STATE.items()}
+        kernel = {} if settings is None else settings.kernel
+        loaded |= {
+            name: torch.tensor(int(kernel.get(name, start))) for name, start in KERNEL_STATE.items()
+        }
     model = ScoreForInstanceSegmentation.from_pretrained(
         None, config=config, state_dict=loaded, dtype=torch.float32
     )
     left_out = [*unused, *to_original(foreign)]
-    processor = _make_processor(kind, config, tokenizer, recipe, seen)
     return ConvertedCheckpoint(
         kind=kind,
         model=model.eval(),
@@ -153,7 +159,7 @@ def _check_fit(
     missing = {
         name: place
         for name, place in places.items()
-        if name not in ours and name not in _KERNEL_STATE
+        if name not in ours and name not in KERNEL_STATE
     }
     if missing:
         names = [name for name in to_original(missing) if name not in state]
@@ -284,6 +290,9 @@ def _notes(
             f"The text tower knows {tokens} tokens and CLIP's tokenizer {len(tokenizer)}: give the "
             "processor the tokenizer that belongs to it."
         )
+    context: Any = config.context_config
+    if config.uses_context and context.hidden_act == "quick_gelu":
+        notes.append("The context trunk runs with QuickGELU, as the original always does.")
     if seen is None:
         notes.append(
             "What it was trained on is not known: every class counts as unseen until "

@@ -1,7 +1,8 @@
 """Reads the dimensions of a detectron2 checkpoint off the shapes of its tensors.
 
-Three things leave no trace there: attention heads, the settings of losses and ensemble, and the
-data. Heads follow a rule or are given; the rest is read from the yaml file, if there is one.
+Some things leave no trace there: attention heads, activations, the settings of losses and ensemble,
+and the data. Heads and activations follow a rule or are given; the rest is read from the yaml file,
+if there is one.
 """
 
 import math
@@ -14,6 +15,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ...modeling.configuration_score import ScoreConfig
+from ..clip_tokenizer import END_ID, VOCABULARY_SIZE
 from .recipe import Detectron2Recipe
 
 GENERAL = "backbone.clip_model."
@@ -37,19 +39,30 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class AttentionHeads:
-    """Numbers of attention heads, for models that do not follow the rule.
+class CheckpointHints:
+    """What shapes do not tell of a model that does not follow the rule.
 
     Args:
-        text: Of the text tower; None: one for 64 channels, as every CLIP with a ConvNeXt has.
-        context: Of the context trunk; None: one for 64 channels, as the original derives them.
-        decoder: Of pixel decoder and mask decoder; None: NHEADS of the yaml file, else as many as
-            sample 4 points each, as they always do in the original.
+        text_heads: Attention heads of the text tower; None: one for 64 channels, as every CLIP with
+            a ConvNeXt has.
+        context_heads: Of the context trunk; None: one for 64 channels, as the original derives
+            them.
+        decoder_heads: Of pixel decoder and mask decoder; None: NHEADS of the yaml file, else as
+            many as sample 4 points each, as they always do in the original.
+        general_activation: Of the text tower; None: "gelu", as every CLIP with a ConvNeXt has.
+        context_activation: Of the context trunk; None: "quick_gelu", as the original's.
     """
 
-    text: int | None = None
-    context: int | None = None
-    decoder: int | None = None
+    text_heads: int | None = None
+    context_heads: int | None = None
+    decoder_heads: int | None = None
+    general_activation: str | None = None
+    context_activation: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("general_activation", "context_activation"):
+            if (value := getattr(self, name)) not in (None, "gelu", "quick_gelu"):
+                raise ValueError(f"`{name}` must be 'gelu' or 'quick_gelu', got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -114,14 +127,14 @@ def find_parts(state: Mapping[str, Tensor]) -> CheckpointParts:
 
 def read_config(
     state: Mapping[str, Tensor],
-    heads: AttentionHeads | None = None,
+    hints: CheckpointHints | None = None,
     recipe: Detectron2Recipe | None = None,
 ) -> ScoreConfig:
     """Reads the configuration of a checkpoint.
 
     Args:
         state: Tensors under the original's names.
-        heads: Numbers of heads that do not follow the rule.
+        hints: What does not follow the rule.
         recipe: The yaml file of the training; what it says must not contradict the shapes.
 
     Returns:
@@ -131,10 +144,10 @@ def read_config(
         ValueError: If a tensor that tells a dimension is missing or has an impossible shape, or
             shapes, heads and yaml file contradict one another.
     """
-    heads, parts, shapes = heads or AttentionHeads(), find_parts(state), _Shapes(state)
+    hints, parts, shapes = hints or CheckpointHints(), find_parts(state), _Shapes(state)
     (_, projection) = shapes.of("void_embedding.weight", 2)
     fields = {
-        "text_config": _read_text(shapes, parts, projection, heads.text),
+        "text_config": _read_text(shapes, parts, projection, hints),
         "text_tower": parts.text_tower,
         "general_config": _read_general(shapes),
         "projection_dim": projection,
@@ -143,11 +156,11 @@ def read_config(
         "context_num_heads": math.gcd(8, projection),
         "global_context": "attention" if parts.global_context else "none",
         "region_context": "region" if parts.region_context else "none",
-        **_read_decoders(shapes, heads.decoder, recipe),
+        **_read_decoders(shapes, hints.decoder_heads, recipe),
         **_read_settings(recipe),
     }
     if parts.global_context or parts.region_context:
-        fields["context_config"] = _read_context(shapes, heads.context)
+        fields["context_config"] = _read_context(shapes, hints)
     if parts.region_context:
         layers = f"{PREDICTOR}transformer.layers."
         (kernels,) = shapes.of(f"{PREDICTOR}kernel_size_logits", 1)
@@ -192,7 +205,7 @@ class _Shapes:
 
 
 def _read_text(
-    shapes: _Shapes, parts: CheckpointParts, projection: int, heads: int | None
+    shapes: _Shapes, parts: CheckpointParts, projection: int, hints: CheckpointHints
 ) -> dict[str, Any]:
     if not parts.text_tower:
         return {"projection_dim": projection}
@@ -202,11 +215,12 @@ def _read_text(
         "hidden_size": width,
         "intermediate_size": shapes.of(f"{layers}0.mlp.c_fc.weight", 2)[0],
         "num_hidden_layers": shapes.count(layers),
-        "num_attention_heads": _heads_of_clip("text", heads, width),
+        "num_attention_heads": _heads_of_clip("text", hints.text_heads, width),
         "max_position_embeddings": shapes.of(f"{GENERAL}positional_embedding", 2)[0],
         "vocab_size": vocabulary,
         "projection_dim": projection,
-        "hidden_act": "gelu",
+        "hidden_act": hints.general_activation or "gelu",
+        **({"pad_token_id": END_ID} if vocabulary == VOCABULARY_SIZE else {}),
     }
 
 
@@ -231,7 +245,7 @@ def _read_visual_head(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"visual_head": "linear" if linear else "mlp", "visual_head_bias": last in state}
 
 
-def _read_context(shapes: _Shapes, heads: int | None) -> dict[str, Any]:
+def _read_context(shapes: _Shapes, hints: CheckpointHints) -> dict[str, Any]:
     visual = f"{CONTEXT}visual."
     width, _, patch, _ = shapes.of(f"{visual}conv1.weight", 4)
     tokens, _ = shapes.of(f"{visual}positional_embedding", 2)
@@ -246,10 +260,11 @@ def _read_context(shapes: _Shapes, heads: int | None) -> dict[str, Any]:
         "hidden_size": width,
         "intermediate_size": shapes.of(f"{layers}0.mlp.c_fc.weight", 2)[0],
         "num_hidden_layers": shapes.count(layers),
-        "num_attention_heads": _heads_of_clip("context", heads, width),
+        "num_attention_heads": _heads_of_clip("context", hints.context_heads, width),
         "patch_size": patch,
         "image_size": rows * patch,
         "projection_dim": shapes.of(f"{visual}proj", 2)[1],
+        "hidden_act": hints.context_activation or "quick_gelu",
     }
 
 

@@ -12,16 +12,13 @@ from torch import Tensor
 from ...modeling.configuration_score import ScoreConfig
 from ..original_keys import from_original, to_original
 from ..reading.checkpoint_files import read_tensors
-from ..staging import check_output, staged
+from ..staging import check_folder_name, check_output, staged
 from .extras import OriginalExtras
+from .settings import KERNEL_STATE, ModelSettings
 
 _WEIGHTS = "criterion.empty_weight"
 # What the original keeps in plain attributes, or computes from the class names.
-_NOT_STORED = (
-    "stored_",
-    "region_integration.formation.calls",
-    "region_integration.formation.chosen",
-)
+_NOT_STORED = ("stored_", *KERNEL_STATE)
 # Where the original has no choice, what it computes.
 _ORIGINAL_VARIANT = {
     "global_context": ("attention", "none"),
@@ -37,11 +34,13 @@ class ExportedCheckpoint:
 
     Args:
         path: The file.
+        settings: The file beside it, which says what tensors cannot.
         tensors: How many tensors it holds.
         notes: What the user should know, a sentence each.
     """
 
     path: Path
+    settings: Path
     tensors: int
     notes: tuple[str, ...]
 
@@ -52,7 +51,8 @@ def export_checkpoint(
     """Writes the weights of a model's folder under the original's names.
 
     A folder that was converted from such a checkpoint, and not trained since, gives it back bit
-    for bit: what the model itself could not hold lies beside it.
+    for bit: what the model itself could not hold lies beside it. What the checkpoint cannot hold
+    is written beside it in turn, as a json file of the same name.
 
     Args:
         folder: A model's folder.
@@ -68,8 +68,11 @@ def export_checkpoint(
     """
     source, path = Path(folder).expanduser(), Path(output).expanduser()
     if path.suffix not in (".pth", ".safetensors"):
+        check_folder_name(path)
         path /= "model_final.pth"
-    check_output(path, overwrite, folder=False)
+    settings = path.with_suffix(".json")
+    for file in (path, settings):
+        check_output(file, overwrite, folder=False)
     config = _read_config(source)
     ours = _read_weights(source)
     extras = OriginalExtras.load(source)
@@ -84,12 +87,16 @@ def export_checkpoint(
             theirs[_WEIGHTS] = torch.ones(classes + 1)
             theirs[_WEIGHTS][-1] = config.no_object_weight
     theirs = {name: tensor.contiguous() for name, tensor in theirs.items()}
-    with staged(path, overwrite, folder=False) as written:
+    with (
+        staged(settings, overwrite, folder=False) as written_settings,
+        staged(path, overwrite, folder=False) as written,
+    ):
+        ModelSettings.of_folder(source, ours).save(written_settings)
         if path.suffix == ".safetensors":
             save_file(theirs, written, metadata={"format": "pt"})
         else:
             torch.save({"model": theirs}, written)
-    return ExportedCheckpoint(path, len(theirs), tuple(notes))
+    return ExportedCheckpoint(path, settings, len(theirs), tuple(notes))
 
 
 def _read_config(folder: Path) -> ScoreConfig:
@@ -125,6 +132,11 @@ def _notes(config: ScoreConfig, ours: dict[str, Tensor]) -> list[str]:
     ]
     if not config.text_tower:
         notes.append("There is no text tower in it, which the original reads class names with.")
+    if config.stored_synonyms:
+        notes.append(
+            f"It has no place for the stored vocabulary of {config.num_labels} classes: give "
+            "`--classes` on the way back."
+        )
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in ours.items()}
     kept, _ = from_original(to_original(shapes))
     lost = [name for name in ours if name not in kept and not name.startswith(_NOT_STORED)]

@@ -4,7 +4,8 @@ The modules are built from the checkpoint's sizes, so that no model needs to be 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,6 +64,7 @@ def _general_clip(config: Any, state: Mapping[str, Tensor]) -> Any:
             "heads": text.num_attention_heads,
             "layers": text.num_hidden_layers,
             "mlp_ratio": text.intermediate_size / text.hidden_size,
+            "norm_kwargs": {"eps": text.layer_norm_eps},
         }
         if config.text_tower
         else {"width": 64, "heads": 1, "layers": 1}
@@ -71,6 +73,8 @@ def _general_clip(config: Any, state: Mapping[str, Tensor]) -> Any:
     last, bias = trunk.hidden_sizes[-1], config.visual_head_bias
     with torch.device("meta"):
         clip: Any = CLIP(width, some_vision, text_sizes)
+        for block in clip.transformer.resblocks:
+            block.mlp.gelu = _activation(text.hidden_act)()
         clip.visual.trunk = ConvNeXt(
             depths=tuple(trunk.depths),
             dims=tuple(trunk.hidden_sizes),
@@ -91,7 +95,7 @@ def _general_clip(config: Any, state: Mapping[str, Tensor]) -> Any:
 
 
 def _context_vit(config: Any, state: Mapping[str, Tensor]) -> nn.Module:
-    from open_clip.transformer import QuickGELU, VisionTransformer
+    from open_clip.transformer import LayerNorm, VisionTransformer
 
     with torch.device("meta"):
         visual: nn.Module = VisionTransformer(
@@ -102,9 +106,23 @@ def _context_vit(config: Any, state: Mapping[str, Tensor]) -> nn.Module:
             config.num_attention_heads,
             config.intermediate_size / config.hidden_size,
             output_dim=config.projection_dim,
-            act_layer=QuickGELU,
+            act_layer=_activation(config.hidden_act),
+            norm_layer=partial(LayerNorm, eps=config.layer_norm_eps),
         )
     return _fill(visual, state, f"{CONTEXT}visual.", ("",))
+
+
+def _activation(name: str) -> Callable[[], nn.Module]:
+    from open_clip.transformer import QuickGELU
+
+    known: dict[str, Callable[[], nn.Module]] = {
+        "gelu": nn.GELU,
+        "gelu_pytorch_tanh": partial(nn.GELU, approximate="tanh"),
+        "quick_gelu": QuickGELU,
+    }
+    if name not in known:
+        raise ValueError(f"`hidden_act` must be one of {', '.join(known)}, got {name!r}.")
+    return known[name]
 
 
 def _fill(

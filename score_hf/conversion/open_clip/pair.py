@@ -11,6 +11,7 @@ from ...modeling.modeling_score import ScoreForInstanceSegmentation
 from ...processing.image_processing_score import ScoreImageProcessor
 from ...processing.processing_score import ScoreProcessor
 from ..clip_tokenizer import clip_tokenizer
+from ..initialization import parts_of
 from ..model_card import ModelCardFacts
 from ..published_weights import WeightSource
 from ..verification import (
@@ -93,6 +94,9 @@ def convert_pair(
         model = ScoreForInstanceSegmentation.from_pretrained(
             None, config=config, state_dict=state, dtype=torch.float32
         ).eval()
+    model.config.untrained_parts = parts_of(
+        name for name, _ in model.named_parameters() if name not in state
+    )
     processor = ScoreProcessor(
         ScoreImageProcessor(image_mean=list(general.mean), image_std=list(general.std)),
         clip_tokenizer(length),
@@ -108,7 +112,6 @@ def convert_pair(
             title=f"SCORE on {general.label} and {context.label}, to be trained",
             general=WeightSource(general.label, general.weights, general.hub_id),
             context=WeightSource(context.label, context.weights, context.hub_id),
-            random_weights=[name for name, _ in model.named_parameters() if name not in state],
             notes=_notes(general, context, differences),
         ),
         differences=differences,

@@ -7,6 +7,7 @@ import pytest
 from score_hf import ScoreConfig
 from score_hf.conversion.detectron2.card import describe_checkpoint
 from score_hf.conversion.detectron2.recipe import Detectron2Recipe
+from score_hf.conversion.detectron2.settings import ModelSettings
 from tests.tiny import tiny_config
 
 
@@ -26,7 +27,27 @@ def test_published_trunks_are_known_by_their_sizes():
     assert facts.general.base_model.startswith("laion/CLIP-convnext_large_d_320")
     assert facts.context.base_model == "chendelong/RemoteCLIP"
     assert facts.checkpoint.weights == "model_final.pth"
-    assert "A note." in facts.notes and not facts.random_weights
+    assert "A note." in facts.notes
+
+
+@pytest.mark.parametrize(
+    ("untrained", "listed", "checkpoint"),
+    [
+        (["mask_decoder"], "general CLIP", None),
+        ([], "general CLIP", "model_final.pth"),
+        ([], "trained checkpoint", "fcclip_cocopan.pth"),
+    ],
+)
+def test_sources_that_were_exported_come_back(untrained, listed, checkpoint):
+    config = tiny_config(untrained_parts=untrained)
+    source = {"part": listed, "architecture": "FC-CLIP", "weights": "fcclip_cocopan.pth"}
+    settings = ModelSettings({}, {}, {}, 0.0, [source])
+
+    files = [Path("model_final.pth")]
+    facts = describe_checkpoint(converted("SCORE", config), files, settings=settings)
+
+    assert (facts.checkpoint and facts.checkpoint.weights) == checkpoint
+    assert (facts.general is not None) == (listed == "general CLIP")
 
 
 def test_fc_clip_has_no_context_and_says_what_it_is_for():

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
 from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.config import CheckpointHints
 from score_hf.conversion.detectron2.recipe import Detectron2Recipe
 from score_hf.conversion.detectron2.vocabularies import COCO_STUFF, COCO_THINGS, ISAID_CLASSES
 from score_hf.conversion.initialization import init_from
@@ -17,7 +17,7 @@ from tests.conversion.detectron2.original_checkpoints import fc_clip_checkpoint
 from tests.tiny import tiny_config, tiny_tokenizer
 
 WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
-GOLDEN_HEADS = AttentionHeads(context=4)
+GOLDEN_HINTS = CheckpointHints(context_heads=4)
 COCO = [*COCO_THINGS, *COCO_STUFF]
 
 
@@ -133,7 +133,7 @@ def test_fc_clip_starts_a_training(fc_clip):
 def test_score_is_read_with_its_context(tokenizer):
     state = load_file(WEIGHTS)
 
-    converted = convert_checkpoint(state, tokenizer, GOLDEN_HEADS)
+    converted = convert_checkpoint(state, tokenizer, GOLDEN_HINTS)
 
     config, processor = converted.model.config, converted.processor
     assert converted.kind == "SCORE"
@@ -155,13 +155,13 @@ def test_score_is_read_with_its_context(tokenizer):
 def test_without_a_rule_heads_are_given(tokenizer):
     state = load_file(WEIGHTS)
 
-    config = convert_checkpoint(state, tokenizer, AttentionHeads(decoder=4)).model.config
+    config = convert_checkpoint(state, tokenizer, CheckpointHints(decoder_heads=4)).model.config
 
     assert config.context_config.num_attention_heads == 1
     assert (config.num_attention_heads, config.pixel_decoder_points) == (4, 8)
     for heads, said in (
-        (AttentionHeads(context=3), r"3 attention heads of the context tower .* width 64"),
-        (AttentionHeads(decoder=5), r"5 attention heads of the decoders .* 96 samples"),
+        (CheckpointHints(context_heads=3), r"3 attention heads of the context tower .* width 64"),
+        (CheckpointHints(decoder_heads=5), r"5 attention heads of the decoders .* 96 samples"),
     ):
         with pytest.raises(ValueError, match=said):
             convert_checkpoint(state, tokenizer, heads)
@@ -182,7 +182,7 @@ def test_recipe_wins_where_shapes_are_silent(tokenizer):
         DATASETS__TRAIN='("isaid_train_instance",)',
     )
 
-    converted = convert_checkpoint(load_file(WEIGHTS), tokenizer, GOLDEN_HEADS, recipe)
+    converted = convert_checkpoint(load_file(WEIGHTS), tokenizer, GOLDEN_HINTS, recipe)
 
     config, images = converted.model.config, converted.processor.image_processor
     assert (config.num_attention_heads, config.pixel_decoder_points) == (2, 16)
@@ -192,7 +192,7 @@ def test_recipe_wins_where_shapes_are_silent(tokenizer):
     assert images.max_detections == 500
     assert list(images.image_mean) == [0.0, 0.5, 1.0]
     assert images.image_std[0] == pytest.approx(0.26862954, abs=1e-9)
-    given = dataclasses.replace(GOLDEN_HEADS, decoder=8)
+    given = dataclasses.replace(GOLDEN_HINTS, decoder_heads=8)
     config = convert_checkpoint(load_file(WEIGHTS), tokenizer, given, recipe).model.config
     assert config.num_attention_heads == 8
 
@@ -218,7 +218,7 @@ def test_recipe_wins_where_shapes_are_silent(tokenizer):
 )
 def test_recipe_of_another_model_is_refused(tokenizer, values, said):
     with pytest.raises(ValueError, match=said):
-        convert_checkpoint(load_file(WEIGHTS), tokenizer, GOLDEN_HEADS, recipe_of(**values))
+        convert_checkpoint(load_file(WEIGHTS), tokenizer, GOLDEN_HINTS, recipe_of(**values))
 
 
 def test_what_it_was_trained_on(tokenizer):
@@ -227,7 +227,7 @@ def test_what_it_was_trained_on(tokenizer):
     recipe = recipe_of(DATASETS__TRAIN=["my_train"])
 
     def seen(*arguments):
-        return convert_checkpoint(state, tokenizer, GOLDEN_HEADS, *arguments)
+        return convert_checkpoint(state, tokenizer, GOLDEN_HINTS, *arguments)
 
     assert seen(None, own).processor.seen_classes == own
     unknown = seen(recipe)
@@ -259,7 +259,7 @@ def test_what_is_no_such_checkpoint_is_refused(tokenizer):
 
     def refused(said: str, changed: dict) -> None:
         with pytest.raises(ValueError, match=said):
-            convert_checkpoint(changed, tokenizer, GOLDEN_HEADS)
+            convert_checkpoint(changed, tokenizer, GOLDEN_HINTS)
 
     refused(r"of its 1 tensors the first are fc\.weight", {"fc.weight": torch.zeros(1)})
     resnet = {"backbone.clip_model.visual.layer1.0.conv1.weight": torch.zeros(1)}
@@ -306,6 +306,6 @@ def test_weights_that_are_no_numbers_or_share_memory(tokenizer):
 def test_surplus_is_kept(tokenizer):
     surplus = {"optimizer.step": torch.zeros(2)}
 
-    converted = convert_checkpoint(load_file(WEIGHTS) | surplus, tokenizer, GOLDEN_HEADS)
+    converted = convert_checkpoint(load_file(WEIGHTS) | surplus, tokenizer, GOLDEN_HINTS)
 
     assert set(converted.extras.tensors) == {"criterion.empty_weight", "optimizer.step"}

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.config import CheckpointHints
 from score_hf.conversion.detectron2.export import export_checkpoint
 from score_hf.conversion.detectron2.extras import EXTRAS_FILE, OriginalExtras
 from tests.tiny import tiny_config, tiny_processor, tiny_tokenizer
@@ -18,7 +18,9 @@ WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weigh
 def folder(tmp_path_factory) -> Path:
     """The goldens' weights as a model's folder."""
     folder = tmp_path_factory.mktemp("golden")
-    converted = convert_checkpoint(load_file(WEIGHTS), tiny_tokenizer(), AttentionHeads(context=4))
+    converted = convert_checkpoint(
+        load_file(WEIGHTS), tiny_tokenizer(), CheckpointHints(context_heads=4)
+    )
     converted.model.save_pretrained(folder, max_shard_size="2MB")
     converted.processor.save_pretrained(folder)
     converted.extras.save(folder)
@@ -40,6 +42,7 @@ def test_the_way_back_is_exact(folder, tmp_path, name):
     for tensor_name, tensor in theirs.items():
         assert back[tensor_name].dtype == tensor.dtype
         assert torch.equal(back[tensor_name], tensor)
+    assert written.settings == written.path.with_suffix(".json") and written.settings.is_file()
     assert written.notes == (
         "There is no text tower in it, which the original reads class names with.",
     )
@@ -82,7 +85,8 @@ def test_what_the_original_does_not_have_is_told(tmp_path):
 
     assert any("no global_context='concat'" in note for note in notes)
     assert any("no region_kernel='clamp'" in note for note in notes)
-    (lost,) = [note for note in notes if "no place for" in note]
+    assert any("the stored vocabulary of 3 classes: give `--classes`" in note for note in notes)
+    (lost,) = [note for note in notes if "original has no place for" in note]
     assert "global_adaptation.concat_projection.weight" in lost and "formation.delta" in lost
     assert "stored_" not in lost
 
@@ -94,6 +98,12 @@ def test_wrong_places_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="exists already"):
         export_checkpoint(folder, tmp_path / "out.pth")
     assert (tmp_path / "out.pth").read_bytes() == b"precious"
+    (tmp_path / "other.json").write_bytes(b"precious")
+    with pytest.raises(ValueError, match=r"other\.json' exists already"):
+        export_checkpoint(folder, tmp_path / "other.pth")
+    assert not (tmp_path / "other.pth").exists()
+    with pytest.raises(ValueError, match=r"must name a folder, not a file that ends in \.txt"):
+        export_checkpoint(folder, tmp_path / "x.txt")
     export_checkpoint(folder, tmp_path / "out.pth", overwrite=True)
     assert (tmp_path / "out.pth").stat().st_size > 1_000_000
 
@@ -101,7 +111,7 @@ def test_wrong_places_are_refused(folder, tmp_path):
     empty.mkdir()
     (empty / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(ValueError, match=r"holds no weights, model\*\.safetensors"):
-        export_checkpoint(empty, tmp_path / "other.pth")
+        export_checkpoint(empty, tmp_path / "empty.pth")
 
 
 def test_extras_of_unknown_types_are_passed_over(tmp_path):

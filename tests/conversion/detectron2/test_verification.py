@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from score_hf.conversion.detectron2.checkpoint import convert_checkpoint
-from score_hf.conversion.detectron2.config import AttentionHeads
+from score_hf.conversion.detectron2.config import CheckpointHints
 from tests.conversion.detectron2.original_checkpoints import fc_clip_checkpoint
 from tests.tiny import tiny_tokenizer
 
@@ -36,12 +36,31 @@ def test_general_towers_compute_what_open_clip_does(linear_head):
 
 def test_context_computes_the_originals_last_block():
     state = load_file(WEIGHTS)
-    converted = convert_checkpoint(state, tiny_tokenizer(), AttentionHeads(context=4))
+    converted = convert_checkpoint(state, tiny_tokenizer(), CheckpointHints(context_heads=4))
 
     differences = compare_towers(converted, state)
 
     check_differences(differences, 1e-5)
     assert [one.name for one in differences][-2:] == ["global context", "dense context"]
+
+
+def test_activations_are_those_that_were_given():
+    hints = CheckpointHints(general_activation="quick_gelu")
+    state = fc_clip_checkpoint()
+    quick = convert_checkpoint(state, clip_tokenizer(), hints)
+    assert quick.model.text_tower.config.hidden_act == "quick_gelu"
+    check_differences(compare_towers(quick, state), 1e-5)
+
+    hints = CheckpointHints(context_heads=4, context_activation="gelu")
+    state = load_file(WEIGHTS)
+    exact = convert_checkpoint(state, tiny_tokenizer(), hints)
+    usual = convert_checkpoint(state, tiny_tokenizer(), CheckpointHints(context_heads=4))
+    check_differences(compare_towers(exact, state), 1e-5)
+    pixels = torch.randn(1, 3, 32, 32)
+    contexts = [one.model.context_trunk(pixels).cls for one in (exact, usual)]
+    assert not torch.allclose(*contexts, rtol=1e-3)
+    assert any("runs with QuickGELU" in note for note in usual.notes)
+    assert not any("QuickGELU" in note for note in exact.notes)
 
 
 def test_a_changed_tower_shows():
