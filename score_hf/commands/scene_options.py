@@ -141,6 +141,14 @@ Stac = Annotated[
         "--stac", help="Write a STAC item that describes the map.", rich_help_panel=_PANEL
     ),
 ]
+ProgressKind = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        help="bar (on a terminal), or json: for other programs, a line a batch on standard error.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Devices = Annotated[
     str | None,
     typer.Option(

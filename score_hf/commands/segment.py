@@ -26,6 +26,7 @@ from .scene_options import (
     Nodata,
     Overlap,
     Overwrite,
+    ProgressKind,
     Rasters,
     Simplify,
     Stac,
@@ -139,6 +140,7 @@ def segment(
     keep_work: KeepWork = False,
     fresh: Fresh = False,
     overwrite: Overwrite = False,
+    progress: ProgressKind = "bar",
     devices: Devices = None,
     engine: EngineName = "local",
     workers: Workers = None,
@@ -185,6 +187,7 @@ def segment(
             keep_work=keep_work,
             fresh=fresh,
             overwrite=overwrite,
+            progress=progress,
         )
         if scenes:
             request.check(scenes, len(pictures))

@@ -1,7 +1,8 @@
 """What `score-hf segment` does with whole scenes."""
 
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, closing
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from ..scenes import SceneOptions, SceneResult, SceneSegmenter
     from ..scenes.engines import Engine
     from ..scenes.matching import Merge
+    from ..scenes.tile_run import TileProgress
     from ..scenes.vocabulary import SceneClass
 
 MERGE_KINDS = ("things", "stuff", "none")
+PROGRESS_KINDS = ("bar", "json")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class SceneRequest:
         keep_work: Whether they stay.
         fresh: Whether those of a stopped run are thrown away.
         overwrite: Whether files that are there are replaced.
+        progress: One of `PROGRESS_KINDS`.
     """
 
     options: "SceneOptions"
@@ -53,6 +57,7 @@ class SceneRequest:
     keep_work: bool = False
     fresh: bool = False
     overwrite: bool = False
+    progress: str = "bar"
 
     @property
     def is_one_file(self) -> bool:
@@ -68,8 +73,8 @@ class SceneRequest:
             pictures: How many plain pictures there are beside.
 
         Raises:
-            ValueError: If the output is one file for several inputs, `merge` is not known, or one
-                of several processes could throw away what another has done.
+            ValueError: If the output is one file for several inputs, `merge` or `progress` is not
+                known, or one of several processes could throw away what another has done.
         """
         if self.is_one_file and len(scenes) + pictures > 1:
             raise ValueError(
@@ -77,6 +82,10 @@ class SceneRequest:
                 f"file {str(self.output)!r}."
             )
         check_merge(self.merge)
+        if self.progress not in PROGRESS_KINDS:
+            raise ValueError(
+                f"`--progress` must be {' or '.join(PROGRESS_KINDS)}, got {self.progress!r}."
+            )
         self.engine.check(self.fresh, self.overwrite)
 
 
@@ -190,6 +199,26 @@ def _segment_one(
     request: SceneRequest,
     engine: "Engine | None",
 ) -> "SceneResult":
+    if not request.engine.is_helper:
+        _tell_place(source, request)
+    shown = _progress_lines if request.progress == "json" else _progress_bar
+    with shown(source) as progress:
+        return segmenter.segment(
+            source,
+            output=list(outputs.values()),
+            options=request.options,
+            work=work,
+            keep_work=request.keep_work,
+            fresh=request.fresh,
+            overwrite=request.overwrite,
+            engine=engine,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _progress_bar(source: str) -> Iterator["TileProgress"]:
+    """Shows, on a terminal, the tiles done, the objects found and the time left."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -207,23 +236,17 @@ def _segment_one(
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    if not request.engine.is_helper:
-        _tell_place(source, request)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(Path(source).name, total=None, found=0)
-        return segmenter.segment(
-            source,
-            output=list(outputs.values()),
-            options=request.options,
-            work=work,
-            keep_work=request.keep_work,
-            fresh=request.fresh,
-            overwrite=request.overwrite,
-            engine=engine,
-            progress=lambda done, total, found: bar.update(
-                task, completed=done, total=total, found=found
-            ),
-        )
+        yield lambda done, total, found: bar.update(task, completed=done, total=total, found=found)
+
+
+@contextmanager
+def _progress_lines(source: str) -> Iterator["TileProgress"]:
+    """Tells other programs the same, a line of JSON a batch."""
+    yield lambda done, total, found: typer.echo(
+        json.dumps({"scene": source, "done": done, "total": total, "found": found}), err=True
+    )
 
 
 def _tell_place(source: str, request: SceneRequest) -> None:

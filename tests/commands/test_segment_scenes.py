@@ -171,6 +171,13 @@ def test_info_says_what_would_be_done(tiny_folder, tmp_path):
         (["text.tif", "--tile", "64"], "must be a raster that GDAL reads"),
         (["@port.tif"], "which cannot be read"),
         (["*.jpg"], "fits no file"),
+        (["port.tif", "--progress", "dots"], "`--progress` must be bar or json, got 'dots'"),
+        (["port.tif", "--bbox", "9,45"], "`bbox` must be west,south,east,north"),
+        (["port.tif", "--aoi", "file"], "`aoi` must be a vector file"),
+        (["port.tif", "--crs", "mercator?"], "`crs` must be source, utm or a code"),
+        (["port.tif", "--rasters", "mask"], "`rasters` must be of class, instance, score"),
+        (["plain.png", "--tile", "64", "--stac"], "STAC item needs a place on the ground"),
+        (["item.json"], "is JSON, but no STAC item"),
         (["port.tif", "--engine", "dask"], "`--engine` must be local or ray, got 'dask'"),
         (["port.tif", "--workers", "2"], "`--workers` is for `--engine ray`"),
         (["port.tif", "--devices", "9"], "Give `--devices` or `--device`, got both"),
@@ -184,6 +191,7 @@ def test_what_cannot_be_is_told_in_one_sentence(segment, tmp_path, monkeypatch, 
     write_raster(Path("empty.tif"), np.zeros((3, 64, 64), dtype=np.uint8), nodata=0)
     Image.new("RGB", (64, 64)).save("plain.png")
     Path("text.tif").write_text("no raster")
+    Path("item.json").write_text("{}")
     Path("there.gpkg").touch()
     Path("file").touch()
     done = segment(*arguments)
@@ -248,3 +256,37 @@ def test_several_devices_give_the_same_bytes(tiny_folder, tmp_path):
         )  # fmt: skip
         assert done.exit_code == 0 and "the process on" not in done.stderr
     assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()
+
+
+def test_everything_beside_the_map(segment, tmp_path):
+    boxes_raster(tmp_path / "port.tif")
+    item = {"stac_version": "1.0.0", "assets": {"visual": {"href": "port.tif"}}}
+    (tmp_path / "item.json").write_text(json.dumps(item))
+    done = segment(
+        tmp_path / "item.json", "-o", tmp_path / "a.parquet", "--tile", 96, "--crs", "utm",
+        "--rasters", "class,score", "--stac", "--progress", "json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert lines[-1]["done"] == lines[-1]["total"] == len(lines) and lines[-1]["found"] > 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"a.parquet", "a_class.tif", "a_score.tif", "a.stac.json"} <= names
+    page = run("map", tmp_path / "a.parquet")
+    if find_spec("folium"):
+        assert page.exit_code == 0, page.stderr
+        assert (tmp_path / "a.html").stat().st_size > 2000
+        again = run("map", tmp_path / "a.parquet")
+        assert again.exit_code == 2 and "give `--overwrite`" in again.stderr
+    else:
+        assert page.exit_code == 2 and "pip install 'score-hf[geo]'" in page.stderr
+
+
+def test_pages_of_what_is_no_map(tmp_path):
+    (tmp_path / "text.gpkg").write_text("no map")
+    done = run("map", tmp_path / "text.gpkg")
+    assert done.exit_code == 2 and "`MAP` must be a vector file" in done.stderr
+    geopandas.GeoDataFrame({"a": [1]}, geometry=geopandas.points_from_xy([1], [2])).to_file(
+        tmp_path / "other.gpkg"
+    )
+    done = run("map", tmp_path / "other.gpkg")
+    assert done.exit_code == 2 and "has no column 'class_name'" in done.stderr

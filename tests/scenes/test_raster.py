@@ -1,3 +1,8 @@
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -251,3 +256,75 @@ def test_stretches_that_are_none(stretch):
 def test_what_is_no_source():
     with pytest.raises(TypeError, match="`scene` must be a path"):
         Scene(3)
+
+
+class RangedFiles(SimpleHTTPRequestHandler):
+    """Serves parts of files, as object stores do, and counts the bytes."""
+
+    sent = 0
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content, asked = path.read_bytes(), self.headers.get("Range")
+        start, end = 0, len(content) - 1
+        if asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last or end), end)
+        part = content[start : end + 1]
+        self.send_response(206 if asked else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(part)))
+        self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
+        self.end_headers()
+        if body:
+            self.wfile.write(part)
+            type(self).sent += len(part)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(RangedFiles, directory=tmp_path))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_addresses_are_read_window_by_window(tmp_path, address, monkeypatch):
+    monkeypatch.setenv("GDAL_HTTP_VERSION", "1.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    values = np.random.default_rng(0).integers(0, 255, (3, 2048, 2048), dtype=np.uint8)
+    path = write_raster(tmp_path / "s.tif", values, blockxsize=256, blockysize=256)
+    RangedFiles.sent = 0
+    window = Window(900, 900, 1000, 1000)
+    with Scene(f"{address}/s.tif") as scene:
+        assert (scene.read(window).image == values[:, 900:1000, 900:1000].transpose(1, 2, 0)).all()
+        assert scene.name == f"{address}/s.tif"
+    assert RangedFiles.sent < path.stat().st_size / 4
+    with pytest.raises(ValueError, match=r"none\.tif' cannot be opened"):
+        Scene(f"{address}/none.tif")
+
+
+def test_a_connection_that_is_lost_is_an_unreadable_window(tmp_path, address, monkeypatch):
+    monkeypatch.setenv("GDAL_HTTP_VERSION", "1.1")
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    values = np.random.default_rng(0).integers(0, 255, (3, 2048, 2048), dtype=np.uint8)
+    path = write_raster(tmp_path / "t.tif", values, blockxsize=256, blockysize=256)
+    with Scene(f"{address}/t.tif") as scene:
+        path.unlink()
+        with pytest.raises(OSError, match="cannot be read at"):
+            scene.read(Window(1800, 1800, 1900, 1900))
