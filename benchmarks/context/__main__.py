@@ -1,0 +1,178 @@
+"""Where context helps: drawn scenes in which a look does not tell the class.
+
+python -m benchmarks.context --output docs/results/context.json [--methods score,tokens] [...]
+
+Each method is trained and measured on scenes with a growing share of ambiguous objects, with the
+same budget and the same seeds. A finished cell is stored in the output and never made again: the
+same command goes on after any interruption, and with more seeds, shares or methods it adds to what
+is there. Several may run at once, with other methods and a `--work` each. In the end the tables are
+printed; beside the json they are written as .md, and a plot as .svg.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from score_hf.training.extras import missing_packages
+
+from .methods import METHODS
+
+# Told before the imports below would end in a traceback.
+if __name__ == "__main__" and (
+    missing := missing_packages("training needs", "accelerate", "datasets", "scipy")
+):
+    raise SystemExit(f"context: {missing}")
+
+from .cells import Budget, Cell, run_cell
+from .plot import draw_plot
+from .tables import write_tables
+
+
+def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="context", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True, help="json file of the results")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/context"), help="folder for sets and trainings"
+    )
+    parser.add_argument(
+        "--methods", default=",".join(METHODS), help="separated by commas; without it all"
+    )
+    parser.add_argument(
+        "--shares", default="0,0.5,1", help="shares of ambiguous objects, separated by commas"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of a method and share")
+    budget = parser.add_argument_group("budget, the same for all")
+    budget.add_argument("--steps", type=int, default=300, help="optimiser steps")
+    budget.add_argument("--batch-size", type=int, default=8, help="scenes of a step")
+    budget.add_argument("--side", type=int, default=128, help="of a scene, in pixels")
+    budget.add_argument("--train-scenes", type=int, default=2400, help="to train on")
+    budget.add_argument("--val-scenes", type=int, default=400, help="to measure on")
+    budget.add_argument("--learning-rate", type=float, default=5e-4, help="at its highest")
+    return parser.parse_args(arguments)
+
+
+def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell]]:
+    """Says what is to be done, seed by seed, so that whole grids come first.
+
+    Raises:
+        ValueError: If an option is not valid.
+    """
+    methods = options.methods.split(",")
+    for method in methods:
+        if method not in METHODS:
+            raise ValueError(f"`--methods` must be of {', '.join(METHODS)}, but got {method!r}.")
+    try:
+        shares = [float(share) for share in options.shares.split(",")]
+    except ValueError:
+        shares = [-1.0]
+    if not all(0 <= share <= 1 for share in shares):
+        raise ValueError(
+            f"`--shares` must be numbers from 0 to 1 and commas, but got {options.shares!r}."
+        )
+    names = ("steps", "batch_size", "side", "train_scenes", "val_scenes", "learning_rate")
+    for name in (*names, "seeds"):
+        if getattr(options, name) <= 0:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"`{option}` must be positive, but is {getattr(options, name)}.")
+    budget = Budget(**{name: getattr(options, name) for name in names})
+    cells = [
+        Cell(method, share, seed)
+        for seed in range(options.seeds)
+        for share in shares
+        for method in methods
+    ]
+    return budget, cells
+
+
+def open_results(path: Path, budget: Budget) -> dict[str, Any]:
+    """Reads what is done.
+
+    Raises:
+        ValueError: If it was done with another budget.
+    """
+    if not path.is_file():
+        return {"budget": asdict(budget), "cells": []}
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if results["budget"] != asdict(budget):
+        raise ValueError(
+            f"`--output` {str(path)!r} holds results of another budget ({results['budget']}): go "
+            "on with that one, or give another file."
+        )
+    return results
+
+
+def add(path: Path, budget: Budget, figures: dict[str, Any]) -> None:
+    """Adds a cell to the results on disk, to which other processes may add as well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"score-hf-context-{place}.lock"):
+        results = open_results(path, budget)
+        results["cells"].append(figures)
+        unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+
+
+def commit() -> str | None:
+    """The commit of the code that runs; None outside of a repository."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or None
+
+
+def fill(budget: Budget, cells: list[Cell], output: Path, work: Path) -> dict[str, Any]:
+    """Makes all cells that are not there, stores each, and returns what is there then."""
+    results = open_results(output, budget)
+    done = {(one["method"], one["share"], one["seed"]) for one in results["cells"]}
+    missing = [cell for cell in cells if (cell.method, cell.share, cell.seed) not in done]
+    folder = work / "-".join(str(value) for value in asdict(budget).values())
+    for number, cell in enumerate(missing, start=1):
+        print(f"cell {number} of {len(missing)}: {cell.name}", file=sys.stderr, flush=True)
+        wall, processor = time.perf_counter(), time.process_time()
+        figures = run_cell(cell, budget, folder)
+        took = {
+            "seconds": round(time.perf_counter() - wall, 1),
+            "cpu_seconds": round(time.process_time() - processor, 1),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "commit": commit(),
+        }
+        add(output, budget, {**asdict(cell), **figures, **took})
+        shutil.rmtree(folder / cell.name)
+    return open_results(output, budget)
+
+
+def main() -> None:
+    """Runs the command; what is wrong with its options is told in one sentence."""
+    options = read_options()
+    try:
+        results = fill(*plan(options), options.output, options.work)
+    except ValueError as error:
+        raise SystemExit(f"context: {' '.join(str(error).split())}") from None
+    tables = write_tables(results)
+    print(tables)
+    options.output.with_suffix(".md").write_text(tables, encoding="utf-8")
+    options.output.with_suffix(".svg").write_text(draw_plot(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
