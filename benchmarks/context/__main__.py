@@ -107,7 +107,7 @@ def open_results(path: Path, budget: Budget) -> dict[str, Any]:
     """
     if not path.is_file():
         return {"budget": asdict(budget), "cells": []}
-    results = json.loads(path.read_text(encoding="utf-8"))
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if results["budget"] != asdict(budget):
         raise ValueError(
             f"`--output` {str(path)!r} holds results of another budget ({results['budget']}): go "

@@ -24,7 +24,8 @@ def right_of(kind: str) -> Figure:
 def found(cell: dict[str, Any]) -> float:
     """Which share of all objects was found."""
     counts = cell["kinds"].values()
-    return sum(one["found"] for one in counts) / max(1, sum(one["objects"] for one in counts))
+    objects: int = sum(one["objects"] for one in counts)
+    return sum(one["found"] for one in counts) / max(1, objects)
 
 
 EXPLANATION = f"""
