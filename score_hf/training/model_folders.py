@@ -1,13 +1,15 @@
 """The models of a run, as folders that `from_pretrained` loads."""
 
+import dataclasses
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 
-from ..conversion.model_card import MeasuredResult, ModelCardFacts
+from ..conversion.model_card import MeasuredResult, ModelCardFacts, inherit_sources
 from ..conversion.model_folder import store_classes, write_model_folder
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
@@ -26,12 +28,15 @@ class ModelFolders:
         output: Folder of the run.
         classes: The training vocabulary, one item a class.
         dataset: Name of the training set, for the card.
+        sources: The models that it started from, whose sources and licences go on in the card.
     """
 
-    def __init__(self, output: Path, classes: list[str], dataset: str) -> None:
+    def __init__(
+        self, output: Path, classes: list[str], dataset: str, sources: Sequence[str] = ()
+    ) -> None:
         self.output = output
         self.classes = classes
-        self.dataset = dataset
+        self.facts = inherit_sources(ModelCardFacts(f"SCORE trained on {dataset}"), *sources)
 
     def write(
         self,
@@ -58,11 +63,8 @@ class ModelFolders:
                 # The text tower has learned since the vocabulary was encoded.
                 store_classes(whole, processor, self.classes)
             folder = self.output / "models" / f"step-{step:08d}"
-            facts = ModelCardFacts(
-                title=f"SCORE trained on {self.dataset}",
-                notes=[f"State after {step} optimiser steps."],
-                results=results,
-            )
+            notes = [f"State after {step} optimiser steps."]
+            facts = dataclasses.replace(self.facts, notes=notes, results=results)
             write_model_folder(folder, whole, processor, facts, overwrite=True)
             write_through(folder)
             point_to(self.output / LAST, folder)

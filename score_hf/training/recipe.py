@@ -18,11 +18,13 @@ class ModelRecipe:
     Args:
         init_from: A folder, bundled model or hub id, whose configuration and processor are taken
             and whose weights are, as far as they fit; "tiny" or "small": the architecture of
-            `score-tiny` or of `score-small-aerial`, random throughout.
+            `score-tiny` or of `score-small-aerial`, random throughout. Of several the first gives
+            configuration and processor, and each of the others fills what is random still, such as
+            FC-CLIP's decoder in a converted pair of CLIPs.
         config: Fields of the configuration that are to differ; see [`ScoreConfig`].
     """
 
-    init_from: str | None = None
+    init_from: str | tuple[str, ...] | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -32,6 +34,12 @@ class ModelRecipe:
                 raise ValueError(
                     f"`recipe.model.config` has no field {name!r}; {nearest(name, known)}"
                 )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What to start from, one after another."""
+        one = self.init_from
+        return (one,) if isinstance(one, str) else one or ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..conversion.initialization import init_from
+from ..conversion.initialization import init_from, parts_of
 from ..conversion.model_folder import store_classes
 from ..loading import load_model
 from ..modeling.configuration_score import ScoreConfig
@@ -15,6 +15,8 @@ from .context_cache import ContextCache
 from .parameters import freeze_unreached, freeze_visual_head, set_kernel_apart
 from .recipe import ModelRecipe, Recipe
 from .small_architectures import start_small, start_tiny
+
+_RANDOM_STARTS = {"tiny": start_tiny, "small": start_small}
 
 
 def start_model(
@@ -32,21 +34,32 @@ def start_model(
     Raises:
         ValueError: If the recipe does not say where to start, or there is no such model.
     """
-    if recipe.init_from is None:
+    if not recipe.sources:
         raise ValueError(
             "`recipe.model.init_from` must name the model to start from (or give `--init-from`): a "
             "folder of `score-hf convert`, a bundled model or a hub id."
         )
-    start_at_random = {"tiny": start_tiny, "small": start_small}.get(recipe.init_from)
-    if start_at_random is not None:
-        config, processor = start_at_random()
-        return ScoreForInstanceSegmentation(_changed(config, recipe.config)).train(), processor
-    source, processor = load_model(recipe.init_from, device="cpu")
-    config = _changed(source.config, {**recipe.config, "stored_synonyms": 0, "text_tower": True})
-    model = ScoreForInstanceSegmentation(config)
-    for line in init_from(model, source.state_dict()).lines():
-        say(line)
+    name, *others = recipe.sources
+    sources: list[Any] = others
+    if name in _RANDOM_STARTS:
+        config, processor = _RANDOM_STARTS[name]()
+    else:
+        first, processor = load_model(name, device="cpu")
+        config, sources = first.config, [first, *others]
+    cleared = {"stored_synonyms": 0, "text_tower": True, "untrained_parts": []}
+    model = ScoreForInstanceSegmentation(_changed(config, {**recipe.config, **cleared}))
+    if sources:
+        report = init_from(model, *sources)
+        for line in report.lines():
+            say(line)
+        # The rest is trained now.
+        model.config.untrained_parts = parts_of(report.frozen)
     return model.train(), processor
+
+
+def source_models(recipe: ModelRecipe) -> list[str]:
+    """Lists the models that weights were taken from, for the card."""
+    return [name for name in recipe.sources if name not in _RANDOM_STARTS]
 
 
 def _changed(config: ScoreConfig, changes: Mapping[str, Any]) -> ScoreConfig:

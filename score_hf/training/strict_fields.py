@@ -63,7 +63,11 @@ def _read(hint: Any, value: Any, place: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and types.NoneType in parts:
             return None
-        return _read(next(part for part in parts if part is not types.NoneType), value, place)
+        kinds = [part for part in parts if part is not types.NoneType]
+        # Of one thing and a list of such, the one that is given.
+        listed = isinstance(value, list | tuple)
+        fitting = (kind for kind in kinds if (get_origin(kind) is tuple) == listed)
+        return _read(next(fitting, kinds[0]), value, place)
     if dataclasses.is_dataclass(hint):
         return make_strictly(hint, value, place)  # type: ignore[arg-type]
     if origin is Literal:

@@ -12,6 +12,7 @@ A run that was stopped in whatever way goes on with the same command and `--resu
 """
 
 import argparse
+import json
 from collections import deque
 from pathlib import Path
 
@@ -36,7 +37,6 @@ from .model_folders import BEST, LAST, ModelFolders, is_sharded
 from .parameters import (
     WeightAverage,
     average_kernel_gradient,
-    learning,
     learning_rate_factor,
     parameter_groups,
     set_learning_rate,
@@ -48,7 +48,7 @@ from .recipe_files import recipe_names
 from .region_text import region_text_loss
 from .run_log import RunLog, check_trackers
 from .seeds import DROPOUT, seed_of
-from .starting import fit_out, start_model, start_vocabulary
+from .starting import fit_out, source_models, start_model, start_vocabulary
 from .training_set import TrainingSet
 
 
@@ -66,7 +66,12 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     changes = parser.add_argument_group("instead of what the recipe says")
     changes.add_argument("--dataset", help="prepared training set: a folder or a hub id")
     changes.add_argument("--split", help="its split")
-    changes.add_argument("--init-from", metavar="MODEL", help="folder, bundled model or hub id")
+    changes.add_argument(
+        "--init-from",
+        action="append",
+        metavar="MODEL",
+        help="folder, bundled model or hub id; given again, one that fills what is random still",
+    )
     changes.add_argument("--evaluate-on", metavar="DATASET", help="measure on it while training")
     changes.add_argument("--steps", type=int, help="optimiser steps")
     changes.add_argument(
@@ -85,10 +90,11 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Reads the recipe and what the command line changes in it."""
+    sources = options.init_from or [None]
     given = {
         "data.dataset": options.dataset,
         "data.split": options.split,
-        "model.init_from": options.init_from,
+        "model.init_from": sources[0] if len(sources) == 1 else json.dumps(sources),
         "evaluation.dataset": options.evaluate_on,
         "steps": options.steps,
         "mixed_precision": options.mixed_precision,
@@ -165,7 +171,9 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     accelerator.wait_for_everyone()
     log = RunLog(accelerator, output, recipe.as_dict(), first_step, recipe.steps)
     batches = iter(training_set.loader(processor, spread, first_step, with_prompts=not frozen))
-    folders = ModelFolders(output, training_set.classes, str(recipe.data.dataset))
+    folders = ModelFolders(
+        output, training_set.classes, str(recipe.data.dataset), source_models(recipe.model)
+    )
     # The newest only: evaluations pass through the trunk as well.
     last_stages: deque[torch.Tensor] = deque(maxlen=1)
     if recipe.region_text_weight:
@@ -210,8 +218,9 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
                     average_kernel_gradient(model, unwrapped)
+                    # All of them: of another list FSDP would clip each process's part by itself.
                     norm = accelerator.clip_grad_norm_(
-                        learning(model.parameters()), settings.largest_gradient_norm
+                        model.parameters(), settings.largest_gradient_norm
                     )
                     # A scaler of float16 skips steps whose gradient is too large for it.
                     if accelerator.scaler is None:

@@ -7,6 +7,8 @@ import yaml
 from score_hf.training.parameters import learning_rate_factor
 from score_hf.training.recipe import Recipe, load_recipe
 from score_hf.training.recipe_files import recipe_names
+from score_hf.training.strict_fields import make_strictly
+from score_hf.training.train import read_options, recipe_of
 
 ORIGINAL = (
     Path(__file__).parents[2].parent / "shared" / "parity" / "A" / "preprocess_and_schedule.json"
@@ -109,3 +111,22 @@ def test_files_that_are_no_recipes_are_told(tmp_path, text, message):
 
 def test_a_bare_no_is_the_word():
     assert load_recipe("isaid", ["mixed_precision=no"]).mixed_precision == "no"
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [([], ()), (["pair"], ("pair",)), (["pair", "other's"], ("pair", "other's"))],
+)
+def test_a_training_may_start_from_several_models(tmp_path, given, sources):
+    options = [part for one in given for part in ("--init-from", one)]
+    recipe = recipe_of(read_options(["isaid", "--output", str(tmp_path), *options]))
+
+    assert recipe.model.sources == sources
+    assert make_strictly(Recipe, recipe.as_dict(), "recipe") == recipe
+
+
+def test_a_source_is_a_text_or_a_list_of_texts():
+    with pytest.raises(ValueError, match=r"`recipe\.model\.init_from` must be a text, but is 3"):
+        load_recipe("isaid", ["model.init_from=3"])
+    with pytest.raises(ValueError, match=r"`recipe.model.init_from\[1\]` must be a text"):
+        load_recipe("isaid", ["model.init_from=[a, 3]"])

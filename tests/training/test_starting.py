@@ -3,7 +3,13 @@ import torch
 
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.training.recipe import ModelRecipe
-from score_hf.training.starting import name_classes, start_model, start_vocabulary
+from score_hf.training.starting import (
+    name_classes,
+    source_models,
+    start_model,
+    start_vocabulary,
+)
+from tests.tiny import tiny_config, tiny_processor
 
 
 def test_weights_are_taken_over_and_the_configuration_changed(tiny_folder):
@@ -30,13 +36,57 @@ def test_weights_are_taken_over_and_the_configuration_changed(tiny_folder):
 
 
 def test_the_tiny_architecture_starts_at_random():
-    model, _ = start_model(ModelRecipe("tiny", {"region_layers": 1}), print)
+    recipe = ModelRecipe("tiny", {"region_layers": 1})
+    model, _ = start_model(recipe, print)
     assert not model.config.frozen_trunks and model.config.region_layers == 1
+    assert source_models(recipe) == []
+
+
+def test_another_source_fills_what_is_random_still(tmp_path):
+    untrained = ["mask_decoder", "class_head", "region_integration"]
+    changes = {"pair": {"untrained_parts": untrained}, "fcclip": {"region_context": "none"}}
+    for seed, (name, change) in enumerate(changes.items()):
+        torch.manual_seed(seed)
+        ScoreForInstanceSegmentation(tiny_config(**change)).save_pretrained(tmp_path / name)
+        tiny_processor().save_pretrained(tmp_path / name)
+    told, recipe = [], ModelRecipe((str(tmp_path / "pair"), str(tmp_path / "fcclip")))
+
+    model, _ = start_model(recipe, told.append)
+
+    state = model.state_dict()
+    pair, other = (
+        ScoreForInstanceSegmentation.from_pretrained(tmp_path / name).state_dict()
+        for name in changes
+    )
+    decoder = "mask_decoder.query_features.weight"
+    trunk = "context_trunk.vision_model.embeddings.patch_embedding.weight"
+    assert torch.equal(state[decoder], other[decoder])
+    assert not torch.equal(state[decoder], pair[decoder])
+    assert torch.equal(state[trunk], pair[trunk])
+    assert told[-1].startswith("stays random: region_integration (")
+    assert model.config.region_context == "region" and model.config.untrained_parts == []
+    assert source_models(recipe) == list(recipe.sources)
+
+
+def test_what_is_random_and_frozen_stays_told(tmp_path):
+    torch.manual_seed(0)
+    config = tiny_config(region_context="none", global_context="none")
+    ScoreForInstanceSegmentation(config).save_pretrained(tmp_path)
+    tiny_processor().save_pretrained(tmp_path)
+
+    recipe = ModelRecipe(str(tmp_path), {"global_context": "attention"})
+    model, _ = start_model(recipe, lambda line: None)
+
+    assert model.config.untrained_parts == ["context_trunk"]
 
 
 @pytest.mark.parametrize(
     ("start", "message"),
-    [(None, "`recipe.model.init_from` must name the model"), ("no/model", "`model` 'no/model'")],
+    [
+        (None, "`recipe.model.init_from` must name the model"),
+        ((), "`recipe.model.init_from` must name the model"),
+        ("no/model", "`model` 'no/model'"),
+    ],
 )
 def test_a_start_that_is_not_there_is_told(monkeypatch, start, message):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
