@@ -99,12 +99,15 @@ class ScoreAttention(nn.Module):
             None where the implementation does not give them.
         """
         if key.shape[1] == 1 and not self.training and attention_mask is None:
-            # Over one key the weight is 1 whatever query and key are.
+            # Over one key the weight is 1 whatever query and key are. Training computes it all the
+            # same, and not by a fused kernel: their gradients are there, and exactly zero.
             out = self.out_proj(self.v_proj(value))
             return out.expand(-1, query.shape[1], -1), None
-        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
+        attend: Callable = eager_attention_forward
+        if key.shape[1] > 1:
+            attend = ALL_ATTENTION_FUNCTIONS.get_interface(
+                self.config._attn_implementation, eager_attention_forward
+            )
         out, weights = attend(
             self,
             self._split_heads(self.q_proj(query)),
