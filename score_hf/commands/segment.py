@@ -28,6 +28,7 @@ from .scene_options import (
     Overwrite,
     ProgressKind,
     Rasters,
+    Regularize,
     Simplify,
     Stac,
     Stretch,
@@ -36,7 +37,7 @@ from .scene_options import (
     Workers,
     parse_bands,
     parse_bbox,
-    parse_rasters,
+    parse_list,
 )
 from .segmenting_pictures import RESULTS_FILE
 from .terminal import (
@@ -134,6 +135,7 @@ def segment(
     fill_holes: FillHoles = 0.0,
     simplify: Simplify = 0.0,
     crs: MapCrs = "source",
+    regularize: Regularize = None,
     rasters: Rasters = None,
     stac: Stac = False,
     work: Work = None,
@@ -167,8 +169,10 @@ def segment(
             overlap=overlap,
             batch_size=batch_size,
             reading=ReadingOptions(gsd, band_numbers, stretch, nodata, box, aoi),
-            vectors=VectorOptions(min_area, max_area, fill_holes, simplify, crs),
-            rasters=parse_rasters(rasters),
+            vectors=VectorOptions(
+                min_area, max_area, fill_holes, simplify, crs, parse_list(regularize)
+            ),
+            rasters=parse_list(rasters),
             stac=stac,
         )
         choice = EngineChoice.read(engine, devices, workers, device)

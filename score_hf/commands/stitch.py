@@ -14,9 +14,10 @@ from .scene_options import (
     MinArea,
     Overwrite,
     Rasters,
+    Regularize,
     Simplify,
     Stac,
-    parse_rasters,
+    parse_list,
 )
 from .terminal import FAILURE, complain, fail, plain_messages
 
@@ -40,6 +41,7 @@ def stitch(
     fill_holes: FillHoles = 0.0,
     simplify: Simplify = 0.0,
     crs: MapCrs = "source",
+    regularize: Regularize = None,
     rasters: Rasters = None,
     stac: Stac = False,
     partial: Annotated[
@@ -71,8 +73,10 @@ def stitch(
         plan = plan.with_classes(with_settings(plan.classes, vocabulary, merge))
         options = SceneOptions(
             threshold=threshold,
-            vectors=VectorOptions(min_area, max_area, fill_holes, simplify, crs),
-            rasters=parse_rasters(rasters),
+            vectors=VectorOptions(
+                min_area, max_area, fill_holes, simplify, crs, parse_list(regularize)
+            ),
+            rasters=parse_list(rasters),
             stac=stac,
         )
         check_outputs(plan, outputs, overwrite, options)

@@ -13,6 +13,7 @@ from .examples import Example
 from .handlers import Handlers, Shown
 from .layout import lay_out_question, lay_out_result, picture_field
 from .presets import list_presets
+from .scene_section import add_scene_section, can_take_scenes
 from .texts import BELOW, introduction
 
 TITLE = "SCORE: name what to find in an aerial picture"
@@ -45,6 +46,8 @@ def build_demo(engine: DemoEngine, examples: Sequence[Example]) -> gr.Blocks:
                 asked = lay_out_question(engine, examples)
             with gr.Column(scale=6, min_width=320):
                 parts = lay_out_result()
+        if can_take_scenes():
+            add_scene_section(engine, asked["names"], _MODEL_QUEUE)
         gr.HTML(BELOW, elem_id="below")
         parts["visit"] = gr.State(None, time_to_live=limits.kept_seconds)
         # First: events of the page take names of endpoints too, although nobody may call them.

@@ -25,6 +25,7 @@ class Limits:
         waiting: How many visitors can wait at a time.
         kept_results: Of how many visitors a result is kept; each takes up to 50 MB.
         kept_seconds: How long uploads and results are kept.
+        scene_tiles: Most tiles of a whole scene.
     """
 
     file_megabytes: int = 20
@@ -36,6 +37,7 @@ class Limits:
     waiting: int = 30
     kept_results: int = 60
     kept_seconds: int = 3600
+    scene_tiles: int = 64
 
 
 @dataclass(frozen=True)

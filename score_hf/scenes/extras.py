@@ -53,6 +53,11 @@ def import_folium() -> Any:
     return _import("folium")
 
 
+def import_regulariser() -> Any:
+    """Imports buildingregulariser."""
+    return _import("buildingregulariser", extra="regularize")
+
+
 def import_ray() -> Any:
     """Imports Ray."""
     return _import("ray", extra="ray")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .extras import import_pyproj, import_shapely
+from .extras import import_pyproj, import_regulariser, import_shapely
 from .ground import ModelGrid, crs_of_map, read_crs, to_coordinates
 from .groups import StitchedObject
-from .outlines import fill_holes, outlines, simplified
+from .outlines import fill_holes, outlines, regularized, simplified
 from .vocabulary import SceneClass, class_numbers
 
 BATCH = 2048
@@ -28,6 +28,8 @@ class VectorOptions:
             corners stay.
         crs: Of the map: "source", "utm" for the UTM zone of the scene's middle, or a code such as
             "EPSG:3035". GeoJSON is in longitudes and latitudes all the same.
+        regularize: Names of the classes whose outlines are made straight and right-angled; or
+            "all".
     """
 
     min_area: float = 0.0
@@ -35,6 +37,7 @@ class VectorOptions:
     holes: float = 0.0
     simplify: float = 0.0
     crs: str = "source"
+    regularize: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.crs not in _CRS_KINDS:
@@ -43,7 +46,7 @@ class VectorOptions:
     @property
     def needs_metres(self) -> bool:
         lengths = (self.min_area, self.max_area, self.holes, self.simplify)
-        return any(lengths) or self.crs != "source"
+        return any(lengths) or self.crs != "source" or bool(self.regularize)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,14 @@ class FeatureMaker:
                 "Areas and distances in metres need a scene with a coordinate reference system, "
                 "but this one has none; leave out the options in metres."
             )
+        unknown = {*self.options.regularize} - {"all", *(one.name for one in classes)}
+        if unknown:
+            raise ValueError(
+                f"`regularize` must name classes of the vocabulary or all, but got "
+                f"{sorted(unknown)[0]!r}."
+            )
+        if self.options.regularize:
+            import_regulariser()
         if self._has_ground:
             pyproj = import_pyproj()
             map_crs = crs_of_map(crs, grid, self.options.crs)
@@ -153,6 +164,8 @@ class FeatureMaker:
                 drawn = np.array([fill_holes(one, largest) for one in drawn])
             if self.options.simplify:
                 drawn = simplified(drawn, self.options.simplify / max(across, down))
+            if self.options.regularize:
+                self._regularize(objects, drawn, (across, down))
         geometries = shapely.transform(drawn, self._to_coordinates)
         measures: list[tuple[float, float] | tuple[None, None]]
         measures = [(None, None)] * len(objects)
@@ -186,6 +199,21 @@ class FeatureMaker:
                 found.touches_border,
                 found,
             )
+
+    def _regularize(
+        self, objects: list[StitchedObject], drawn: np.ndarray, metres: tuple[float, float]
+    ) -> None:
+        """Makes outlines of the classes wanted right-angled, in place."""
+        shapely, wanted = import_shapely(), self.options.regularize
+        chosen = [
+            index
+            for index, one in enumerate(objects)
+            if "all" in wanted or self.classes[one.label].name in wanted
+        ]
+        if chosen:
+            on_ground = shapely.transform(drawn[chosen], lambda points: points * metres)
+            straight = regularized(on_ground, max(metres))
+            drawn[chosen] = shapely.transform(straight, lambda points: points / metres)
 
     def _runner_up(self, found: StitchedObject) -> tuple[str, float] | None:
         if found.runner_up is None:

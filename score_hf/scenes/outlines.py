@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .extras import import_rasterio, import_shapely
+from .extras import import_geopandas, import_rasterio, import_regulariser, import_shapely
 from .grid import Window
 from .groups import StitchedObject
 
@@ -136,3 +136,29 @@ def simplified(geometries: np.ndarray, tolerance: float) -> Any:
     return np.array(
         [old if shapely.is_empty(new) else new for old, new in zip(geometries, kept, strict=True)]
     )
+
+
+def regularized(geometries: np.ndarray, pixel: float) -> np.ndarray:
+    """Makes outlines of buildings straight and right-angled, by the package buildingregulariser.
+
+    Args:
+        geometries: MultiPolygons on a plane of metres.
+        pixel: Size in metres of the pixels that they were drawn along.
+
+    Returns:
+        An array of valid MultiPolygons; what cannot be made so stays as it was.
+
+    Raises:
+        ImportError: If the package is missing.
+    """
+    shapely, geopandas = import_shapely(), import_geopandas()
+    table = geopandas.GeoDataFrame({"number": range(len(geometries))}, geometry=list(geometries))
+    straight = import_regulariser().regularize_geodataframe(
+        table, parallel_threshold=2 * pixel, simplify_tolerance=1.5 * pixel, num_cores=1
+    )
+    results = geometries.copy()
+    for number, group in straight.groupby("number"):
+        joined = polygons_only(shapely.make_valid(shapely.union_all(group.geometry.to_numpy())))
+        if not shapely.is_empty(joined):
+            results[number] = joined
+    return results

@@ -4,6 +4,7 @@ from score_hf import ScoreForInstanceSegmentation
 from score_hf.demo.engine import DemoEngine
 from score_hf.demo.examples import read_examples
 from score_hf.demo.interface import build_demo
+from score_hf.demo.scene_section import can_take_scenes
 from tests.demo.conftest import EXAMPLES
 from tests.tiny import tiny_config, tiny_processor
 
@@ -49,7 +50,8 @@ def test_only_the_endpoint_for_scripts_is_public(engine):
 def test_passes_through_the_network_wait_for_one_another(engine):
     page = build_demo(engine, read_examples(EXAMPLES))
     waiting = [one for one in page.fns.values() if one.concurrency_id == "model"]
-    assert len(waiting) == 4 and {one.concurrency_limit for one in waiting} == {1}
+    assert len(waiting) == 4 + can_take_scenes()
+    assert {one.concurrency_limit for one in waiting} == {1}
 
 
 def test_a_visitor_has_all_in_the_state_of_the_visit(engine):

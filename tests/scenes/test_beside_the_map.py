@@ -236,3 +236,27 @@ def test_rasters_of_a_part_lie_where_the_part_is(tmp_path):
     with rasterio.open(result.outputs["class"]) as dataset:
         assert dataset.bounds == pytest.approx(result.to_geodataframe().total_bounds)
         assert (dataset.read(1) == 1).all()
+
+
+@pytest.mark.skipif(find_spec("buildingregulariser") is None, reason="needs buildingregulariser")
+def test_outlines_are_made_right_angled(tmp_path):
+    mask = np.zeros((150, 200), dtype=bool)
+    # A house that stands askew on the pixels.
+    rows, columns = np.mgrid[:150, :200]
+    along, across = 0.8 * columns + 0.6 * rows, -0.6 * columns + 0.8 * rows
+    mask[(abs(along - 140) < 30) & (abs(across - 5) < 18)] = True
+    house = true_object(0, 0.9, mask)
+    pier = box_object(1, 0.9, 130, 20, 140, 190)
+    plain, straight = (
+        segment(tmp_path, predictor=TruthInWindow([house, pier]), vectors=VectorOptions(**one))
+        .to_geodataframe()
+        .set_index("class_name")
+        for one in ({}, {"regularize": ("ship",)})
+    )
+    jagged, outline = (one.geometry["ship"] for one in (plain, straight))
+    assert len(outline.geoms[0].exterior.coords) == 5 < len(jagged.geoms[0].exterior.coords)
+    assert (outline ^ jagged).area < 0.06 * jagged.area
+    assert straight["width_m"]["ship"] == pytest.approx(18, abs=0.6)
+    assert straight.geometry["pier"].equals(plain.geometry["pier"])
+    with pytest.raises(ValueError, match="`regularize` must name classes of the vocabulary"):
+        segment(tmp_path, vectors=VectorOptions(regularize=("house",)))
