@@ -128,7 +128,7 @@ class Neighbours:
         return self.rank == 0
 
     def wait(self):
-        self.barrier.wait(timeout=60)
+        self.barrier.wait(timeout=600)
 
     def gather(self, item):
         self.items[self.rank] = item

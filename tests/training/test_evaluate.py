@@ -73,7 +73,7 @@ def launch(command: list[str], arguments: list[str]) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> str:
-    told, _ = process.communicate(timeout=240)
+    told, _ = process.communicate(timeout=900)
     assert process.returncode == 0, told
     return told
 
@@ -115,7 +115,7 @@ def killed(tiny_folder, folder, tmp_path_factory):
     """What an evaluation leaves that was killed after some images."""
     output = tmp_path_factory.mktemp("killed")
     process = launch(LAUNCH, options(tiny_folder, folder, output))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while images_done(output) < 3 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
@@ -242,7 +242,7 @@ def test_bad_options_are_told_in_one_line(
 
 def test_module_tells_bad_options_in_one_line(folder, tmp_path):
     process = launch(LAUNCH, options(Path("nothing"), folder, tmp_path))
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=900)
     assert process.returncode == 1
     assert told.startswith("score-hf: `model` must be a folder") and told.count("\n") == 1
 
@@ -253,7 +253,7 @@ def test_neighbours_of_a_process_that_fails_stop_too(tiny_folder, tmp_path):
     rows[3]["image"]["bytes"] = rows[3]["image"]["bytes"][:60]
     damaged = write_set(tmp_path / "damaged", made_set(rows))
     process = launch(TWO, options(tiny_folder, damaged, tmp_path))
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=900)
     assert process.returncode != 0
     assert told.count("The image 'scene_3.png' of `dataset` cannot be decoded") == 1
     assert told.count("score-hf: Another process of this evaluation has stopped") == 1

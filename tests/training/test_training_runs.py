@@ -63,7 +63,7 @@ def run(*arguments, **options) -> str:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -122,7 +122,7 @@ def kill_when(arguments: list[str], is_time, delay: float = 0.0) -> bool:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while process.poll() is None and not is_time():
         assert time.monotonic() < deadline
         time.sleep(0.001)
