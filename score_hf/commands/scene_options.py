@@ -127,6 +127,14 @@ MapCrs = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Regularize = Annotated[
+    str | None,
+    typer.Option(
+        help='Make outlines straight and right-angled: "building, garage", or all. Needs '
+        "score-hf[regularize].",
+        rich_help_panel=_PANEL,
+    ),
+]
 Rasters = Annotated[
     str | None,
     typer.Option(
@@ -195,8 +203,8 @@ def parse_bands(text: str | None) -> tuple[int, ...] | None:
         raise ValueError(f"`--bands` must be three numbers such as 4,3,2, got {text!r}.") from error
 
 
-def parse_rasters(text: str | None) -> tuple[str, ...]:
-    """Reads which rasters are wanted, such as "class,score"."""
+def parse_list(text: str | None) -> tuple[str, ...]:
+    """Reads words that commas separate, such as "class,score"."""
     return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
