@@ -225,7 +225,7 @@ def convert(
                     _export(to, checkpoint or [], output, overwrite)
                 elif checkpoint:
                     _refuse(of_clip, "names an OpenCLIP model, which `--checkpoint` holds itself")
-                    if config_file is not None and config_file.suffix == ".json":
+                    if config_file is not None and config_file.suffix.lower() == ".json":
                         _refuse({**untold, **activations}, f"is said by {config_file} already")
                     from ..conversion.detectron2.config import CheckpointHints
                     from .converting_detectron2 import convert_detectron2

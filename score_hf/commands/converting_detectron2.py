@@ -62,7 +62,7 @@ def convert_detectron2(
     check_dtype(dtype)
     seen = None if seen_classes is None else parse_class_names(seen_classes)
     recipe, settings = None, None
-    if config_file is not None and config_file.suffix == ".json":
+    if config_file is not None and config_file.suffix.lower() == ".json":
         settings = ModelSettings.load(config_file)
     elif config_file is not None:
         recipe = read_recipe(config_file)

@@ -99,26 +99,41 @@ def _check_weights(folder: Path, config: ScoreConfig) -> None:
         )
 
 
-def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    # As Transformers looks for them: one file goes before the index of several.
+def weight_files(folder: Path) -> list[Path]:
+    """Lists the files that hold a model's weights, as Transformers looks for them.
+
+    Args:
+        folder: The model's folder.
+
+    Returns:
+        The one file, which goes before an index, or those that the index lists.
+
+    Raises:
+        ValueError: If one of them is missing.
+    """
     files = ["model.safetensors"]
     if not (folder / files[0]).is_file():
         if not (folder / _INDEX).is_file():
             raise ValueError(f"it has neither {files[0]} nor {_INDEX}")
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         files = sorted(set(index["weight_map"].values()))
-    shapes: dict[str, tuple[int, ...]] = {}
     for name in files:
         if Path(name).name != name:
             raise ValueError(f"{_INDEX} lists {name!r}, which is no file beside it")
         if not (folder / name).is_file():
             raise ValueError(f"{name} is missing, which {_INDEX} lists")
+    return [folder / name for name in files]
+
+
+def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in weight_files(folder):
         try:
-            with safe_open(folder / name, "pt") as file:
+            with safe_open(path, "pt") as file:
                 for key in file.keys():  # noqa: SIM118, it is no dictionary
                     shapes[key] = tuple(file.get_slice(key).get_shape())
         except SafetensorError as error:
-            raise ValueError(f"{name} is damaged ({error})") from error
+            raise ValueError(f"{path.name} is damaged ({error})") from error
     return shapes
 
 

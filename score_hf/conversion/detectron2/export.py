@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...modeling.configuration_score import ScoreConfig
+from ..completeness import weight_files
 from ..original_keys import from_original, to_original
 from ..reading.checkpoint_files import read_tensors
 from ..staging import check_folder_name, check_output, staged
@@ -64,7 +65,8 @@ def export_checkpoint(
         What was written.
 
     Raises:
-        ValueError: If the folder holds no model of this project, or the output exists.
+        ValueError: If the folder holds no model of this project, or the output exists or lies
+            inside it.
     """
     source, path = Path(folder).expanduser(), Path(output).expanduser()
     if path.suffix not in (".pth", ".safetensors"):
@@ -72,7 +74,11 @@ def export_checkpoint(
         path /= "model_final.pth"
     settings = path.with_suffix(".json")
     for file in (path, settings):
-        check_output(file, overwrite, folder=False)
+        if source.resolve() in check_output(file, overwrite, folder=False).parents:
+            raise ValueError(
+                f"`output` {str(path)!r} must lie outside the model's folder: two checkpoints in "
+                "one would be mistaken for one another."
+            )
     config = _read_config(source)
     ours = _read_weights(source)
     extras = OriginalExtras.load(source)
@@ -110,9 +116,10 @@ def _read_config(folder: Path) -> ScoreConfig:
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
-    files = sorted(folder.glob("model*.safetensors"))
-    if not files:
-        raise ValueError(f"`checkpoint` {str(folder)!r} holds no weights, model*.safetensors.")
+    try:
+        files = weight_files(folder)
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"`checkpoint` {str(folder)!r} is not complete: {error}.") from error
     return {name: tensor for file in files for name, tensor in read_tensors(file).items()}
 
 

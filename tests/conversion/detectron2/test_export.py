@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,22 @@ def test_the_way_back_is_exact(folder, tmp_path, name):
     assert written.notes == (
         "There is no text tower in it, which the original reads class names with.",
     )
+
+
+def test_what_else_lies_in_the_folder_is_not_read(folder, tmp_path):
+    copy = Path(shutil.copytree(folder, tmp_path / "model"))
+    for name in ("model", "model/model.safetensors", "model/config.pth"):
+        with pytest.raises(ValueError, match="must lie outside the model's folder"):
+            export_checkpoint(copy, tmp_path / name, overwrite=True)
+    written = export_checkpoint(copy, tmp_path / "model_final.safetensors")
+    shutil.copy(written.path, copy)
+
+    again = export_checkpoint(copy, tmp_path / "again.safetensors")
+
+    assert again.tensors == written.tensors and again.notes == written.notes
+    (copy / "model-00001-of-00003.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"is not complete: model-00001-of-00003.* is missing"):
+        export_checkpoint(copy, tmp_path / "other.pth")
 
 
 def test_trained_values_keep_their_type(folder, tmp_path):
@@ -110,7 +127,7 @@ def test_wrong_places_are_refused(folder, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "config.json").write_text((folder / "config.json").read_text())
-    with pytest.raises(ValueError, match=r"holds no weights, model\*\.safetensors"):
+    with pytest.raises(ValueError, match=r"is not complete: it has neither model\.safetensors nor"):
         export_checkpoint(empty, tmp_path / "empty.pth")
 
 
