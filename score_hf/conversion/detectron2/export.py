@@ -72,6 +72,7 @@ def export_checkpoint(
     if path.suffix not in (".pth", ".safetensors"):
         check_folder_name(path)
         path /= "model_final.pth"
+    config = _read_config(source)
     settings = path.with_suffix(".json")
     for file in (path, settings):
         if source.resolve() in check_output(file, overwrite, folder=False).parents:
@@ -79,7 +80,6 @@ def export_checkpoint(
                 f"`output` {str(path)!r} must lie outside the model's folder: two checkpoints in "
                 "one would be mistaken for one another."
             )
-    config = _read_config(source)
     ours = _read_weights(source)
     extras = OriginalExtras.load(source)
     theirs = {name: extras.restore_type(name, tensor) for name, tensor in to_original(ours).items()}
