@@ -1,3 +1,4 @@
+import gc
 import tracemalloc
 from itertools import pairwise
 
@@ -120,6 +121,7 @@ def test_memory_grows_with_the_width_alone():
             for left in range(2, 112, 12)
         ]
         read = read_with(TrueScene(objects, grid, []), TruthInWindow(objects))
+        gc.collect()
         tracemalloc.start()
         count = sum(1 for _ in stitch(grid, read))
         used = tracemalloc.get_traced_memory()[1]
@@ -127,8 +129,9 @@ def test_memory_grows_with_the_width_alone():
         assert count == len(objects)
         return used
 
+    # Threads that earlier tests left add to it now and then.
     peak(120)
-    assert peak(960) <= 1.2 * peak(240)
+    assert min(peak(960) for _ in range(3)) <= 1.2 * min(peak(240) for _ in range(3))
 
 
 def test_cores_share_out_the_scene():
