@@ -208,11 +208,14 @@ def convert(
     }
     of_folder = {"--classes": classes, "--without-text-tower": without_text_tower or None}
     quiet_transformers()
-    from ..processing.prompts import parse_class_names
+    from ..processing.prompts import check_class_names, parse_class_names
 
     try:
         with ending_like_ctrl_c(), plain_messages(names=option_names(convert)):
-            names = None if classes is None else parse_class_names(classes)
+            names = None
+            if classes is not None:
+                # A name that is given twice is told before gigabytes are read.
+                names = check_class_names(parse_class_names(classes, "--classes"), "--classes")
             if without_text_tower and names is None:
                 raise ValueError(
                     "`--without-text-tower` needs `--classes`: without both, the model would know "

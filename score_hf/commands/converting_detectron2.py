@@ -60,7 +60,7 @@ def convert_detectron2(
 
     check_output(output, overwrite)
     check_dtype(dtype)
-    seen = None if seen_classes is None else parse_class_names(seen_classes)
+    seen = None if seen_classes is None else parse_class_names(seen_classes, "--seen-classes")
     recipe, settings = None, None
     if config_file is not None and config_file.suffix.lower() == ".json":
         settings = ModelSettings.load(config_file)

@@ -56,7 +56,8 @@ def check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id)
     except ValueError as error:
         raise ValueError(
-            f"`repo_id` must be a name such as 'owner/name', got {repo_id!r}: {error}"
+            f"`repo_id` must be a name such as 'owner/name', of letters, digits, '-', '_' and '.', "
+            f"got {repo_id!r}."
         ) from error
 
 

@@ -36,7 +36,7 @@ def check_output(
         there = path.exists()
     # Python before 3.13 says RuntimeError of links that lead in a circle.
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"`output` {str(output)!r} cannot be written: {error}.") from error
+        raise ValueError(f"`output` {str(output)!r} cannot be written: {error}") from error
     parent = next((parent for parent in path.parents if parent.exists()), path)
     if not parent.is_dir():
         raise ValueError(f"`output` {str(path)!r} cannot be written: {str(parent)!r} is a file.")
@@ -58,7 +58,7 @@ def check_output(
         )
     if not overwrite:
         raise ValueError(
-            f"`output` {str(path)!r} exists already: give another place, or ask to overwrite it."
+            f"`output` {str(path)!r} exists already: give another place, or set `overwrite`."
         )
     if folder and (other := _other_than_a_model(path)):
         raise ValueError(

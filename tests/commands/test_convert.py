@@ -138,7 +138,8 @@ def test_activation_can_be_overridden(clips, tmp_path):
             ["--context-activation", "relu"],
             "`--context-activation` must be 'gelu' or 'quick_gelu', got 'relu'",
         ),
-        (["--classes", "ship, ship"], "ship"),
+        (["--classes", "ship, ship"], "`--classes` holds 'ship' twice"),
+        (["--classes", ""], "`--classes` must name at least one class"),
         (["-o", "{text}"], "must name a folder, not a file that ends in .txt"),
     ],
 )

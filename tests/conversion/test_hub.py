@@ -295,7 +295,8 @@ def test_a_name_that_is_none_is_refused(hub, folder, name):
     done = push(folder, name)
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
-    assert "`REPO_ID` must be a name such as 'owner/name', got" in line
+    assert "`REPO_ID` must be a name such as 'owner/name', of letters" in line
+    assert line.endswith(f"got {name!r}.")
 
 
 def test_a_folder_without_code_is_pushed_with_a_warning(hub, folder):

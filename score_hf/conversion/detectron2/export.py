@@ -111,7 +111,14 @@ def _read_config(folder: Path) -> ScoreConfig:
             f"`checkpoint` must be a model's folder to be written for detectron2, with a "
             f"config.json and weights, but there is none in {str(folder)!r}."
         )
-    loaded: ScoreConfig = ScoreConfig.from_pretrained(folder)
+    try:
+        loaded: ScoreConfig = ScoreConfig.from_pretrained(folder)
+    # Transformers raises whatever it stumbles over in a damaged file.
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ValueError(
+            f"`checkpoint` {str(folder)!r} has a config.json that cannot be read: {reason}"
+        ) from error
     return loaded
 
 

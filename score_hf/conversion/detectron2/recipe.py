@@ -121,7 +121,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"`config_file` {path} cannot be read as detectron2's yaml: {reason}"
         ) from error
-    if not isinstance(content, dict) or not {"MODEL", "_BASE_"} & content.keys():
+    is_recipe = isinstance(content, dict) and ("_BASE_" in content or "MODEL" in content)
+    if not is_recipe or not isinstance(content.get("MODEL", {}), dict):
         held = list(content)[:5] if isinstance(content, dict) else type(content).__name__
         raise ValueError(
             f"`config_file` {path} must be a yaml file of detectron2, with a section MODEL or a "

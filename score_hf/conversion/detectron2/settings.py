@@ -76,8 +76,11 @@ class ModelSettings:
             ValueError: If it is none.
         """
         try:
-            return cls(**_read_json(path))
-        except (OSError, ValueError, TypeError) as error:
+            fields = _read_json(path)
+            if fields.keys() != cls.__dataclass_fields__.keys():
+                raise ValueError(f"its fields are {', '.join(fields) or 'none'}")
+            return cls(**fields)
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"`config_file` {path} must be detectron2's yaml file of the training, or the json "
                 f"file that `--to detectron2` writes beside a checkpoint: {error}"

@@ -128,6 +128,10 @@ def test_wrong_places_are_refused(folder, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "config.json").write_text((folder / "config.json").read_text())
+    (empty / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"has a config\.json that cannot be read"):
+        export_checkpoint(empty, tmp_path / "empty.pth")
+    (empty / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(ValueError, match=r"is not complete: it has neither model\.safetensors nor"):
         export_checkpoint(empty, tmp_path / "empty.pth")
 

@@ -46,6 +46,7 @@ def test_a_missing_base_is_remembered(tmp_path):
         ("MODEL: [\n", "cannot be read as detectron2's yaml"),
         ("name: me\n", r"with a section MODEL or a _BASE_, but it holds \['name'\]"),
         ("text", "but it holds str"),
+        ("MODEL: 3\n", r"with a section MODEL .* but it holds \['MODEL'\]"),
         ("MODEL: !!python/object:os.system {}\n", "cannot be read as detectron2's yaml"),
     ],
 )

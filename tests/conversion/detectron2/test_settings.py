@@ -77,7 +77,7 @@ def test_parts_that_were_trained_since_are_not_called_random(exported):
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (lambda fields: fields.clear(), "must be detectron2's yaml file .* or the json"),
+        (lambda fields: fields.clear(), "or the json file .* its fields are none"),
         (lambda fields: fields.update(other=1), "must be detectron2's yaml file .* or the json"),
         (lambda fields: fields["config"].update(num_queries=0), "model that cannot be: .*queries"),
         (lambda fields: fields["config"].update(num_queries=9), r"must be of shape \(9, 32\)"),
