@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+import psutil
 import torch
 from torch import nn
 
@@ -67,3 +68,8 @@ def peak_memory() -> float:
 def device_peak() -> float | None:
     """Returns the largest memory that tensors took on the GPU, in GB; None without one."""
     return torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None
+
+
+def resident_memory() -> float:
+    """Returns the resident size of this process now, in GB."""
+    return psutil.Process().memory_info().rss / 1e9

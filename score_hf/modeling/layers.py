@@ -11,6 +11,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_score import ScoreConfig
 
+# Added to a mask's size, by which an empty one is divided as well.
+NOTHING = 1e-8
+
 
 def init_torch_linear(linear: nn.Linear) -> None:
     """Initialises a linear layer as PyTorch does on its own."""
@@ -98,16 +101,11 @@ class ScoreAttention(nn.Module):
             The output (batch, queries, width), and the weights (batch, heads, queries, keys) or
             None where the implementation does not give them.
         """
-        if key.shape[1] == 1 and not self.training and attention_mask is None:
-            # Over one key the weight is 1 whatever query and key are. Training computes it all the
-            # same, and not by a fused kernel: their gradients are there, and exactly zero.
-            out = self.out_proj(self.v_proj(value))
-            return out.expand(-1, query.shape[1], -1), None
-        attend: Callable = eager_attention_forward
-        if key.shape[1] > 1:
-            attend = ALL_ATTENTION_FUNCTIONS.get_interface(
-                self.config._attn_implementation, eager_attention_forward
-            )
+        if key.shape[1] == 1 and attention_mask is None:
+            return self._attend_to_one(query, key, value), None
+        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
         out, weights = attend(
             self,
             self._split_heads(self.q_proj(query)),
@@ -118,6 +116,21 @@ class ScoreAttention(nn.Module):
             dropout=self.dropout if self.training else 0.0,
         )
         return self.out_proj(out.flatten(2)), weights
+
+    def _attend_to_one(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attends to a single key, whose weight is 1 whatever query and key are."""
+        values = self.v_proj(value)
+        if not self.training:
+            return self.out_proj(values).expand(-1, query.shape[1], -1)
+        # For one query alone, and not by a fused kernel: so their projections have a gradient, of
+        # exactly zero, for which processes wait and by which the optimiser still decays them.
+        first = self.q_proj(query[:1, :1]) * self.k_proj(key[:1])
+        weight = first.unflatten(-1, (-1, self.head_width)).sum(dim=-1)[..., None, None].softmax(-1)
+        # (1, 1, heads, 1, 1) -> (batch, queries, heads, 1)
+        weights = weight[..., 0].to(values.dtype).expand(*query.shape[:2], -1, -1)
+        weights = nn.functional.dropout(weights, self.dropout)
+        values = values.unflatten(-1, (-1, self.head_width)) * weights
+        return self.out_proj(values.flatten(2))
 
     def _split_heads(self, x: Tensor) -> Tensor:
         # (batch, length, width) -> (batch, heads, length, head width)
@@ -189,7 +202,32 @@ def pool_in_masks(features: Tensor, masks: Tensor) -> Tensor:
     """
     # Shares of a pixel are too small for half precision.
     with torch.autocast(device_type=masks.device.type, enabled=False):
-        weights = masks.float()
-        weights = weights / (weights.sum(dim=(-2, -1), keepdim=True) + 1e-8)
-        pooled = weights.flatten(2) @ features.float().flatten(2).transpose(1, 2)
+        pixels, weights = features.float().flatten(2), masks.flatten(2)
+        if masks.dtype == torch.bool:
+            pooled = _MeanInside.apply(pixels, weights)
+        else:
+            shares = weights.float()
+            shares = shares / (shares.sum(dim=-1, keepdim=True) + NOTHING)
+            pooled = shares @ pixels.transpose(1, 2)
     return pooled.to(features.dtype)
+
+
+class _MeanInside(torch.autograd.Function):
+    """Means of features (batch, channels, pixels) inside boolean masks (batch, queries, pixels).
+
+    It keeps the masks as they are until the backward pass: a quarter of what their shares take.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, masks: Tensor) -> Tensor:
+        weights = masks.to(features.dtype)
+        size = weights.sum(dim=-1, keepdim=True) + NOTHING
+        ctx.save_for_backward(masks, size)
+        return weights @ features.transpose(1, 2) / size
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
+        if not ctx.needs_input_grad[0]:
+            return None, None
+        masks, size = ctx.saved_tensors
+        return (gradient / size).transpose(1, 2) @ masks.to(gradient.dtype), None

@@ -1,15 +1,30 @@
 """Losses of SCORE: those of Mask2Former, at every prediction (paper §4.2)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .batch_padding import pad_to_multiple
 from .configuration_score import ScoreConfig
-from .matching import ScoreMatcher, sample_at
+from .mask_decoder import form_masks
+from .matching import ScoreMatcher, ScoreMatches
+from .point_sampling import ScorePoints, sample_at
 from .training_step import ScoreTrainingStep, drawn_from
+
+
+class MaskFactors(NamedTuple):
+    """What mask logits are products of.
+
+    Args:
+        embeddings: (batch, queries, width) of each prediction.
+        features: (batch, width, h, w).
+    """
+
+    embeddings: tuple[Tensor, ...]
+    features: Tensor
 
 
 class ScoreCriterion:
@@ -20,33 +35,22 @@ class ScoreCriterion:
     """
 
     def __init__(self, config: ScoreConfig) -> None:
+        self.config = config
         self.matcher = ScoreMatcher(config)
         self.weights = {
             "loss_class": config.class_weight,
             "loss_mask": config.mask_weight,
             "loss_dice": config.dice_weight,
         }
-        self.no_object_weight = config.no_object_weight
-        self.num_points = config.num_points
-        self.num_candidates = int(config.num_points * config.oversample_ratio)
-        self.num_uncertain = int(config.num_points * config.importance_sample_ratio)
-
-    def draw_candidates(self, objects: int, device: torch.device) -> Tensor:
-        """Draws points (objects, candidates, 2) of which the most uncertain are kept."""
-        return torch.rand(objects, self.num_candidates, 2, device=device)
-
-    def draw_random(self, objects: int, device: torch.device) -> Tensor:
-        """Draws the points (objects, rest, 2) that are kept whatever their uncertainty."""
-        rest = self.num_points - self.num_uncertain
-        return torch.rand(objects, rest, 2, device=device)
 
     def __call__(
         self,
-        class_logits: tuple[Tensor, ...],
-        mask_logits: tuple[Tensor, ...],
+        class_logits: Sequence[Tensor],
+        mask_logits: Sequence[Tensor],
         mask_labels: list[Tensor],
         class_labels: list[Tensor],
         step: ScoreTrainingStep | None = None,
+        factors: MaskFactors | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Measures all losses.
 
@@ -57,137 +61,127 @@ class ScoreCriterion:
             class_labels: One (objects,) int64 tensor an image.
             step: The optimisation step that the batch is a part of; without it the batch of all
                 processes is taken for the whole step, and class losses for means of each process.
+            factors: What the mask logits are products of. The gradient then goes there directly,
+                through matched masks only: there are far fewer of them.
 
         Returns:
             The weighted sum over all predictions, and each unweighted loss under names such as
             `loss_mask_0` (prediction 0) or `loss_mask` (the last).
 
         Raises:
+            ImportError: If SciPy is not installed.
             ValueError: If `step` has not a seed for each image.
         """
         device, batch = class_logits[-1].device, len(class_labels)
+        seeds = weights = None
         if step is None:
-            objects, weights = count_objects(class_labels, device), None
+            objects = count_objects(class_labels, device)
         else:
             # Without objects there is nothing to divide.
             objects = torch.tensor(step.num_objects or 1.0, device=device)
             weights = torch.tensor(step.class_weights, device=device)
-            if step.image_seeds is not None and len(step.image_seeds) != batch:
+            seeds = step.image_seeds
+            if seeds is not None and len(seeds) != batch:
                 raise ValueError(
                     f"`step` must have a seed for each of {batch} images in `image_seeds`, got "
-                    f"{len(step.image_seeds)}."
+                    f"{len(seeds)}."
                 )
-        total = class_logits[-1].new_zeros((), dtype=torch.float32)
-        losses = {}
-        last = len(class_logits) - 1
-        # The last prediction first, as the original draws its points.
+        points = self._points(device, seeds)
+        mask_labels = [labels.float() for labels in mask_labels]
         with torch.autocast(device_type=device.type, enabled=False):
-            for index in (last, *range(last)):
-                logits = class_logits[index].float()
-                arguments = (logits, mask_logits[index], mask_labels, class_labels, objects)
-                if step is None or step.image_seeds is None:
-                    loss_mask, loss_dice, pairs = self._compare(*arguments)
-                else:
-                    seeds = [seed + index for seed in step.image_seeds]
-                    loss_mask, loss_dice, pairs = self._compare_each(*arguments, seeds)
-                loss_class = self._class_loss(logits, class_labels, pairs, weights)
-                parts = {"loss_class": loss_class, "loss_mask": loss_mask, "loss_dice": loss_dice}
-                for name, value in parts.items():
-                    losses[name if index == last else f"{name}_{index}"] = value.detach()
-                    total = total + self.weights[name] * value
+            matches = self.matcher(class_logits, mask_logits, mask_labels, class_labels, points)
+            loss_class = self._class_losses(class_logits, class_labels, matches, weights)
+            masks_and_dice = []
+            for index, logits in enumerate(mask_logits):
+                predicted = _matched_masks(index, logits, factors, matches)
+                chosen = points.choose(predicted.detach(), points.for_losses(index, matches.counts))
+                target = _matched_labels(index, mask_labels, matches, chosen)
+                masks_and_dice.append(_mask_losses(predicted, target, chosen, objects))
+        loss_mask, loss_dice = torch.stack(masks_and_dice).unbind(1)
+        parts = {"loss_class": loss_class, "loss_mask": loss_mask, "loss_dice": loss_dice}
+        total = torch.stack([self.weights[name] * parts[name].sum() for name in parts]).sum()
+        last = len(class_logits) - 1
+        losses = {
+            name if index == last else f"{name}_{index}": value
+            for name, values in parts.items()
+            for index, value in enumerate(values.detach().unbind())
+        }
         return total, losses
 
-    def _compare_each(
-        self,
-        class_logits: Tensor,
-        mask_logits: Tensor,
-        mask_labels: list[Tensor],
-        class_labels: list[Tensor],
-        objects: Tensor,
-        seeds: list[int],
-    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
-        """Mask and dice loss of one prediction and its pairs, the points of each image its own."""
-        loss_mask = loss_dice = objects.new_zeros(())
-        pairs = []
-        for image, seed in enumerate(seeds):
-            alone = slice(image, image + 1)
-            with drawn_from(seed, mask_logits.device):
-                mask, dice, found = self._compare(
-                    class_logits[alone],
-                    mask_logits[alone],
-                    mask_labels[alone],
-                    class_labels[alone],
-                    objects,
-                )
-            loss_mask, loss_dice = loss_mask + mask, loss_dice + dice
-            pairs += found
-        return loss_mask, loss_dice, pairs
+    def _points(self, device: torch.device, seeds: list[int] | None) -> ScorePoints:
+        return ScorePoints(self.config, device, seeds)
 
-    def _compare(
+    def _class_losses(
         self,
-        class_logits: Tensor,
-        mask_logits: Tensor,
-        mask_labels: list[Tensor],
+        class_logits: Sequence[Tensor],
         class_labels: list[Tensor],
-        objects: Tensor,
-    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
-        """Mask and dice loss of one prediction, and which queries and objects belong together."""
-        pairs = self.matcher(class_logits, mask_logits, mask_labels, class_labels)
-        predicted = torch.cat([mask_logits[i, q] for i, (q, _) in enumerate(pairs)]).float()
-        target = torch.cat(
-            [labels[o].to(predicted) for labels, (_, o) in zip(mask_labels, pairs, strict=True)]
-        )
-        loss_mask, loss_dice = self._mask_losses(predicted, target, objects)
-        return loss_mask, loss_dice, pairs
-
-    def _class_loss(
-        self,
-        class_logits: Tensor,
-        class_labels: list[Tensor],
-        pairs: list[tuple[Tensor, Tensor]],
+        matches: ScoreMatches,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Weighted cross-entropy, over the weights of the whole step or else of this batch."""
-        no_object = class_logits.shape[-1] - 1
-        target = torch.full(
-            class_logits.shape[:2], no_object, dtype=torch.int64, device=class_logits.device
+        """Weighted cross-entropies (predictions,), over the step's weights or else this batch's."""
+        # (predictions, batch, queries, classes + 1)
+        logits = torch.stack(tuple(class_logits)).float()
+        no_object = logits.shape[-1] - 1
+        target = torch.full(logits.shape[:-1], no_object, device=logits.device)
+        for image, labels in enumerate(class_labels):
+            queries, objects = matches.of(image)
+            target[:, image].scatter_(1, queries, labels[objects])
+        weight = logits.new_ones(no_object + 1)
+        weight[-1] = self.config.no_object_weight
+        losses = nn.functional.cross_entropy(
+            logits.flatten(0, 2), target.flatten(), weight, reduction="none"
         )
-        for i, (queries, objects) in enumerate(pairs):
-            target[i, queries] = class_labels[i][objects]
-        weight = class_logits.new_ones(no_object + 1)
-        weight[-1] = self.no_object_weight
-        class_logits = class_logits.transpose(1, 2)
         if weights is None:
-            return nn.functional.cross_entropy(class_logits, target, weight)
-        summed = nn.functional.cross_entropy(class_logits, target, weight, reduction="sum")
-        return summed / weights
+            weights = weight[target].sum(dim=(1, 2))
+        return losses.view(len(logits), -1).sum(dim=1) / weights
 
-    def _mask_losses(
-        self, predicted: Tensor, target: Tensor, objects: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Losses of matched masks (n, h, w) and (n, height, width) at sampled points."""
-        if predicted.shape[0] == 0:
-            nothing = predicted.sum()
-            return nothing, nothing
-        points = self._choose_points(predicted)
-        logits = sample_at(predicted, points)
-        with torch.no_grad():
-            labels = sample_at(target, points)
-        entropy = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        probability = logits.sigmoid()
-        overlap = 2 * (probability * labels).sum(dim=1)
-        dice = 1 - (overlap + 1) / (probability.sum(dim=1) + labels.sum(dim=1) + 1)
-        return entropy.mean(dim=1).sum() / objects, dice.sum() / objects
 
-    @torch.no_grad()
-    def _choose_points(self, predicted: Tensor) -> Tensor:
-        """Keeps the candidates whose logits are nearest 0 and adds random ones: (n, points, 2)."""
-        count, device = predicted.shape[0], predicted.device
-        candidates = self.draw_candidates(count, device)
-        uncertainty = -sample_at(predicted, candidates).abs()
-        best = uncertainty.topk(self.num_uncertain, dim=1).indices
-        uncertain = candidates.gather(1, best.unsqueeze(-1).expand(-1, -1, 2))
-        return torch.cat((uncertain, self.draw_random(count, device)), dim=1)
+def _matched_masks(
+    index: int, mask_logits: Tensor, factors: MaskFactors | None, matches: ScoreMatches
+) -> Tensor:
+    """Logits (pairs, h, w) of one prediction's matched masks, in float32."""
+    masks = []
+    for image, logits in enumerate(mask_logits):
+        queries = matches.of(image)[0][index]
+        if factors is None:
+            masks.append(logits[queries])
+        else:
+            features = factors.features[image]
+            embeddings = factors.embeddings[index][image, queries]
+            masks.append(form_masks(embeddings.to(features.dtype), features))
+    return torch.cat(masks).float()
+
+
+@torch.no_grad()
+def _matched_labels(
+    index: int, mask_labels: list[Tensor], matches: ScoreMatches, points: Tensor
+) -> Tensor:
+    """Labels (pairs, points) of one prediction's matched objects."""
+    labels = []
+    for image, chosen in enumerate(points.split(matches.counts)):
+        objects = matches.of(image)[1][index]
+        labels.append(_sample_each(mask_labels[image][objects], chosen))
+    return torch.cat(labels)
+
+
+def _sample_each(masks: Tensor, points: Tensor) -> Tensor:
+    """Reads masks (masks, h, w) at points (masks, points, 2) of their own: (masks, points)."""
+    if masks.shape[0] == 0:
+        return masks.new_zeros(points.shape[:2])
+    return sample_at(masks.unsqueeze(1), points)[:, 0]
+
+
+def _mask_losses(predicted: Tensor, target: Tensor, points: Tensor, objects: Tensor) -> Tensor:
+    """Mask and dice loss (2,) of matched masks (n, h, w) at points (n, points, 2)."""
+    if predicted.shape[0] == 0:
+        # Of nothing, but with a gradient: so distributed processes stay in step.
+        return predicted.sum().expand(2)
+    logits = sample_at(predicted.unsqueeze(1), points)[:, 0]
+    entropy = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    probability = logits.sigmoid()
+    overlap = 2 * (probability * target).sum(dim=1)
+    dice = 1 - (overlap + 1) / (probability.sum(dim=1) + target.sum(dim=1) + 1)
+    return torch.stack((entropy.mean(dim=1).sum(), dice.sum())) / objects
 
 
 def fit_mask_labels(

@@ -22,14 +22,14 @@ class ScoreMaskDecoderOutput(ModelOutput):
 
     Args:
         queries: One (batch, queries, width) tensor a prediction: the normed queries.
-        mask_logits: One (batch, queries, h, w) tensor a prediction, at stride 4.
+        mask_embeddings: Likewise: what makes masks of mask features, see [`form_masks`].
         hidden_states: Queries before the first and after each layer, if asked for.
         attentions: Self-attention weights of each layer, if asked for.
         cross_attentions: Cross-attention weights of each layer, if asked for.
     """
 
     queries: tuple[Tensor, ...] | None = None
-    mask_logits: tuple[Tensor, ...] | None = None
+    mask_embeddings: tuple[Tensor, ...] | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
     cross_attentions: tuple[Tensor, ...] | None = None
@@ -128,20 +128,17 @@ class ScoreMaskDecoder(ScorePreTrainedModel):
         self,
         mask_features: Tensor,
         maps: list[Tensor],
-        every_prediction: bool,
         **kwargs: Unpack[TransformersKwargs],
     ) -> ScoreMaskDecoderOutput:
-        """Decodes masks.
+        """Decodes the queries.
 
         Args:
             mask_features: (batch, width, h, w) at stride 4.
             maps: (batch, width, h, w) at strides 32, 16 and 8; layer i attends to map i mod 3.
-            every_prediction: Whether masks of all predictions are wanted. The last one alone
-                needs no full-size mask before it.
             **kwargs: Which intermediate outputs to record.
 
         Returns:
-            All predictions, or only the last.
+            All predictions.
         """
         # Resizing is linear, so a mask's logits at a map's resolution are the product with the
         # features resized: far fewer numbers than the full mask resized.
@@ -154,22 +151,19 @@ class ScoreMaskDecoder(ScorePreTrainedModel):
         sources = self._sources(maps)
         batch = mask_features.shape[0]
         hidden_states = self.query_features.weight.expand(batch, -1, -1)
-        queries, mask_logits = [], []
+        queries = [self.norm(hidden_states)]
+        mask_embeddings = [self.mask_mlp(queries[0])]
         for index, layer in enumerate(self.layers):
-            normed = self.norm(hidden_states)
-            mask_embedding = self.mask_mlp(normed)
-            if every_prediction:
-                queries.append(normed)
-                mask_logits.append(_masks(mask_embedding, mask_features))
             level = index % len(maps)
-            attend = _attention_mask(_masks(mask_embedding.detach(), small_features[level]))
+            attend = _attention_mask(mask_embeddings[-1], small_features[level])
             hidden_states = layer(
                 hidden_states, self.query_positions.weight, *sources[level], attend
             )
-        normed = self.norm(hidden_states)
-        queries.append(normed)
-        mask_logits.append(_masks(self.mask_mlp(normed), mask_features))
-        return ScoreMaskDecoderOutput(queries=tuple(queries), mask_logits=tuple(mask_logits))
+            queries.append(self.norm(hidden_states))
+            mask_embeddings.append(self.mask_mlp(queries[-1]))
+        return ScoreMaskDecoderOutput(
+            queries=tuple(queries), mask_embeddings=tuple(mask_embeddings)
+        )
 
     def _sources(self, maps: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (batch, positions, width) of each map."""
@@ -182,15 +176,19 @@ class ScoreMaskDecoder(ScorePreTrainedModel):
         return sources
 
 
-def _masks(mask_embedding: Tensor, features: Tensor) -> Tensor:
-    # (batch, queries, width) x (batch, width, h, w) -> (batch, queries, h, w)
-    return (mask_embedding @ features.flatten(2)).unflatten(2, features.shape[-2:])
+def form_masks(mask_embeddings: Tensor, features: Tensor) -> Tensor:
+    """Multiplies embeddings (..., queries, width) and features (..., width, h, w) to mask logits.
+
+    Returns:
+        (..., queries, h, w).
+    """
+    return (mask_embeddings @ features.flatten(-2)).unflatten(-1, features.shape[-2:])
 
 
 @torch.no_grad()
-def _attention_mask(mask_logits: Tensor) -> Tensor:
+def _attention_mask(mask_embeddings: Tensor, features: Tensor) -> Tensor:
     """Lets each query attend where its mask is: (batch, 1, queries, h x w), True attends."""
-    attend = mask_logits.flatten(2) >= 0
+    attend = form_masks(mask_embeddings, features).flatten(2) >= 0
     # A query with an empty mask would attend to nothing at all: it attends everywhere.
     attend = attend | ~attend.any(dim=-1, keepdim=True)
     return attend.unsqueeze(1)

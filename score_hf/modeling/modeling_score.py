@@ -20,9 +20,9 @@ from .configuration_score import ScoreConfig
 from .context_trunk import SceneContext, ScoreContextTrunk
 from .general_trunk import ScoreGeneralTrunk
 from .layers import pool_in_masks
-from .loss_score import ScoreCriterion, fit_mask_labels, repeated_draws
+from .loss_score import MaskFactors, ScoreCriterion, fit_mask_labels, repeated_draws
 from .low_precision import lower_products
-from .mask_decoder import ScoreMaskDecoder
+from .mask_decoder import ScoreMaskDecoder, form_masks
 from .open_vocabulary import (
     FIRST_LOGIT_SCALE,
     ScoreClassHead,
@@ -52,8 +52,8 @@ class ScoreForInstanceSegmentationOutput(ModelOutput):
         in_vocabulary_logits: (batch, queries, classes + 1) of the adapted classifier.
         out_of_vocabulary_logits: (batch, queries, classes + 1) of the frozen CLIP, in evaluation.
         auxiliary_class_logits: In-vocabulary logits of every prediction, from the learned queries
-            to the last layer; with labels or `output_auxiliary_logits`.
-        auxiliary_mask_logits: Mask logits of every prediction; likewise.
+            to the last layer, if asked for.
+        auxiliary_mask_logits: Mask logits of every prediction, if asked for.
         losses: Each unweighted loss by name, with labels.
         hidden_states: Queries before the first and after each mask decoder layer, if asked for.
         attentions: Self-attention weights of the mask decoder, if asked for.
@@ -239,17 +239,23 @@ class ScoreForInstanceSegmentation(ScoreVocabularyModel):
         if self.training and self.config.region_context != "none":
             self.region_integration.begin_pass(step)
         every_prediction = mask_labels is not None or output_auxiliary_logits
+        factors = None
         if pixel_mask is None or self.training or self.config.batch_padding == "together":
             pixels = pad_to_multiple(pixel_values)
-            output = self._segment(pixels, vocabulary, every_prediction, **kwargs)
+            output, factors = self._segment(pixels, vocabulary, every_prediction, **kwargs)
         else:
             groups = group_by_size(pixel_values, image_sizes)
             outputs = [
-                self._segment(pixels, vocabulary, every_prediction, **kwargs)
+                self._segment(pixels, vocabulary, every_prediction, **kwargs)[0]
                 for _, pixels in groups
             ]
             output = merge_groups(outputs, [indices for indices, _ in groups], pixel_values)
-        loss, losses = self._measure_losses(output, pixel_values, mask_labels, class_labels, step)
+        loss, losses = self._measure_losses(
+            output, factors, pixel_values, mask_labels, class_labels, step
+        )
+        if not output_auxiliary_logits:
+            # All masks are much memory, which the backward pass could use.
+            output = replace(output, auxiliary_class_logits=None, auxiliary_mask_logits=None)
         return replace(
             output,
             loss=loss,
@@ -264,8 +270,8 @@ class ScoreForInstanceSegmentation(ScoreVocabularyModel):
         vocabulary: ScoreClassifier,
         every_prediction: bool,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> ScoreForInstanceSegmentationOutput:
-        """Computes a batch of one padded size."""
+    ) -> tuple[ScoreForInstanceSegmentationOutput, MaskFactors]:
+        """Computes a batch of one padded size; also says what its masks are products of."""
         with self._frozen():
             stages = self.general_trunk(pixel_values)
             context = self._scene_context(pixel_values)
@@ -273,35 +279,38 @@ class ScoreForInstanceSegmentation(ScoreVocabularyModel):
         mask_features, maps = self.pixel_decoder(stages)
         mask_features = mask_features.to(self.void_embedding.weight.dtype)
         maps = [level.to(mask_features.dtype) for level in maps]
-        decoded = self.mask_decoder(mask_features, maps, every_prediction, **kwargs)
+        decoded = self.mask_decoder(mask_features, maps, **kwargs)
 
-        in_logits = [
-            self._classify(queries, masks, mask_features, context, adapted, vocabulary)
-            for queries, masks in zip(decoded.queries, decoded.mask_logits, strict=True)
-        ]
+        # What earlier predictions say feeds nothing but the losses.
+        wanted = slice(None) if every_prediction else slice(-1, None)
+        factors = MaskFactors(decoded.mask_embeddings[wanted], mask_features)
+        masks = tuple(form_masks(embeddings, mask_features) for embeddings in factors.embeddings)
+        in_logits = self._classify(
+            decoded.queries[wanted], masks, mask_features, context, adapted, vocabulary
+        )
         scores, out_logits = in_logits[-1], None
         if not self.training:
-            out_logits = self._score_out_of_vocabulary(
-                decoded.mask_logits[-1], stages[-1], context, vocabulary
-            )
+            out_logits = self._score_out_of_vocabulary(masks[-1], stages[-1], context, vocabulary)
             scores = ensemble_vocabularies(
                 scores, out_logits, vocabulary.seen_classes, self.config.alpha, self.config.beta
             )
-        return ScoreForInstanceSegmentationOutput(
+        output = ScoreForInstanceSegmentationOutput(
             class_queries_logits=scores,
-            masks_queries_logits=decoded.mask_logits[-1],
+            masks_queries_logits=masks[-1],
             in_vocabulary_logits=in_logits[-1],
             out_of_vocabulary_logits=out_logits,
-            auxiliary_class_logits=tuple(in_logits) if every_prediction else None,
-            auxiliary_mask_logits=decoded.mask_logits if every_prediction else None,
+            auxiliary_class_logits=in_logits if every_prediction else None,
+            auxiliary_mask_logits=masks if every_prediction else None,
             hidden_states=decoded.hidden_states,
             attentions=decoded.attentions,
             cross_attentions=decoded.cross_attentions,
         )
+        return output, factors
 
     def _measure_losses(
         self,
         output: ScoreForInstanceSegmentationOutput,
+        factors: MaskFactors | None,
         pixel_values: Tensor,
         mask_labels: list[Tensor] | None,
         class_labels: list[Tensor] | None,
@@ -320,6 +329,7 @@ class ScoreForInstanceSegmentation(ScoreVocabularyModel):
                 mask_labels,
                 class_labels,
                 step,
+                factors,
             )
 
     def _scene_context(self, pixel_values: Tensor) -> SceneContext | None:
@@ -344,24 +354,26 @@ class ScoreForInstanceSegmentation(ScoreVocabularyModel):
 
     def _classify(
         self,
-        queries: Tensor,
-        mask_logits: Tensor,
+        queries: tuple[Tensor, ...],
+        mask_logits: tuple[Tensor, ...],
         mask_features: Tensor,
         context: SceneContext | None,
         adapted: Tensor,
         vocabulary: ScoreClassifier,
-    ) -> Tensor:
-        """In-vocabulary logits of one prediction: class embedding, its region, the classifier."""
-        embeddings = self.class_head(queries, mask_logits, mask_features)
+    ) -> tuple[Tensor, ...]:
+        """In-vocabulary logits of each prediction: class embedding, its region, the classifier."""
+        # Side by side: a few large products are faster than many small ones.
+        embeddings = self.class_head(torch.cat(queries, dim=1), mask_logits, mask_features)
         if self.config.region_context != "none":
             embeddings = self.region_integration(embeddings, mask_logits, context)
-        return class_logits(
+        logits = class_logits(
             embeddings,
             adapted,
             vocabulary.class_ids,
             vocabulary.seen_classes.numel(),
             self.class_head.logit_scale,
         )
+        return logits.split(queries[0].shape[1], dim=1)
 
     def _score_out_of_vocabulary(
         self,

@@ -1,5 +1,7 @@
 """From embeddings to class scores: class embeddings, similarities, the ensemble of vocabularies."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import initialization as init
@@ -31,18 +33,24 @@ class ScoreClassHead(nn.Module):
         init_torch_linear(self.pool_projection)
         init.constant_(self.logit_scale, FIRST_LOGIT_SCALE)
 
-    def forward(self, queries: Tensor, mask_logits: Tensor, mask_features: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, mask_logits: Sequence[Tensor], mask_features: Tensor
+    ) -> Tensor:
         """Embeds each query's object.
 
         Args:
-            queries: (batch, queries, width), normed.
-            mask_logits: (batch, queries, h, w); no gradient passes through them here.
+            queries: (batch, predictions x queries, width), normed.
+            mask_logits: (batch, queries, h, w) of each prediction; no gradient passes through
+                them here.
             mask_features: (batch, width, h, w).
 
         Returns:
-            (batch, queries, projection_dim).
+            (batch, predictions x queries, projection_dim).
         """
-        pooled = pool_in_masks(mask_features, mask_logits.detach() > 0)
+        # One prediction at a time: masks are the largest tensors there are.
+        pooled = torch.cat(
+            [pool_in_masks(mask_features, masks.detach() > 0) for masks in mask_logits], dim=1
+        )
         return self.class_mlp(self.pool_projection(self.pool_norm(pooled)) + queries)
 
 

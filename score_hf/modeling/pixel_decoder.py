@@ -8,107 +8,10 @@ from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_score import ScoreConfig
+from .deformable_sampling import gather_deformable
 from .layers import init_torch_linear, sine_position_embedding
 
 GROUPS = 32
-
-
-def sample_deformable(
-    values: Tensor, shapes: list[tuple[int, int]], locations: Tensor, weights: Tensor
-) -> Tensor:
-    """Sums values at free locations of several maps.
-
-    Args:
-        values: (batch, positions, heads, head width), the levels one after another.
-        shapes: (height, width) of each level.
-        locations: (batch, queries, heads, levels, points, 2) as (x, y), 0 to 1 across a map;
-            outside lies zero.
-        weights: (batch, queries, heads, levels, points).
-
-    Returns:
-        (batch, queries, heads x head width).
-    """
-    batch, queries, heads = locations.shape[:3]
-    # (batch, queries, heads, levels, points, 2) -> levels of (batch x heads, queries, points, 2)
-    grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1).unbind(2)
-    # -> levels of (batch x heads, 1, queries, points)
-    shares = weights.transpose(1, 2).flatten(0, 1).unsqueeze(1).unbind(3)
-    levels = values.split([height * width for height, width in shapes], dim=1)
-    total = values.new_zeros(batch * heads, values.shape[-1], queries)
-    for level, shape, grid, share in zip(levels, shapes, grids, shares, strict=True):
-        # (batch, h x w, heads, head width) -> (batch x heads, head width, h, w)
-        level = level.permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, shape)
-        sampled = nn.functional.grid_sample(
-            level, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-        )
-        total = total + (sampled * share).sum(dim=-1)
-    # (batch x heads, head width, queries) -> (batch, queries, heads x head width)
-    return total.view(batch, -1, queries).transpose(1, 2)
-
-
-def gather_deformable(
-    values: Tensor, shapes: list[tuple[int, int]], locations: Tensor, weights: Tensor
-) -> Tensor:
-    """Computes `sample_deformable` as one weighted sum of table rows.
-
-    Each location reads the four positions around it; that is several times faster than a
-    `grid_sample` a level, but not where gradients are wanted.
-
-    Args:
-        values: As in `sample_deformable`.
-        shapes: Likewise.
-        locations: Likewise.
-        weights: Likewise.
-
-    Returns:
-        (batch, queries, heads x head width).
-    """
-    batch, positions, heads, head_width = values.shape
-    read, shares, first = [], [], 0
-    # One level at a time: its size is then a plain number, which costs nothing to broadcast.
-    for level, (height, width) in enumerate(shapes):
-        places = locations[:, :, :, level]
-        weight = weights[:, :, :, level]
-        columns = _bilinear_parts(places[..., 0], width)
-        rows = _bilinear_parts(places[..., 1], height)
-        for row, row_share in rows:
-            start, above = row * width + first, weight * row_share
-            for column, column_share in columns:
-                read.append(start + column)
-                shares.append(above * column_share)
-        first += height * width
-    # Row of position p and head h in the table: p x heads + h, batch after batch.
-    table_rows = torch.cat(read, dim=-1).mul_(heads)
-    batches = torch.arange(batch, device=values.device, dtype=torch.int32)
-    table_rows += (batches * positions * heads)[:, None, None, None]
-    table_rows += torch.arange(heads, device=values.device, dtype=torch.int32)[:, None]
-    summed = nn.functional.embedding_bag(
-        table_rows.flatten(0, 2),
-        values.reshape(-1, head_width),
-        mode="sum",
-        per_sample_weights=torch.cat(shares, dim=-1).flatten(0, 2),
-    )
-    # (batch x queries x heads, head width) -> (batch, queries, heads x head width)
-    return summed.view(batch, -1, heads * head_width)
-
-
-def _bilinear_parts(places: Tensor, length: int) -> list[tuple[Tensor, Tensor]]:
-    """The two pixels of an axis that each place (0 to 1) lies between, and their shares.
-
-    Pixels beyond the border get a share of 0 and the number of one that exists.
-    """
-    place = places * length - 0.5
-    lower = place.floor()
-    upper_share = place - lower
-    # Whole numbers are clamped, not real ones: so NaN becomes a valid pixel too.
-    pixel = lower.to(torch.int32)
-    return [
-        (pixel.clamp(0, length - 1), (1 - upper_share).mul_((lower >= 0) & (lower < length))),
-        (
-            (pixel + 1).clamp_(0, length - 1),
-            upper_share.mul_((lower >= -1) & (lower < length - 1)),
-        ),
-    ]
 
 
 class ScoreDeformableAttention(nn.Module):
@@ -177,8 +80,7 @@ class ScoreDeformableAttention(nn.Module):
         weights = weights.softmax(dim=-1).view(batch, positions, *layout)
 
         values = self.value_proj(hidden_states).unflatten(-1, (self.num_heads, -1))
-        attend = sample_deformable if torch.is_grad_enabled() else gather_deformable
-        return self.output_proj(attend(values, shapes, locations, weights))
+        return self.output_proj(gather_deformable(values, shapes, locations, weights))
 
 
 class ScorePixelDecoderLayer(GradientCheckpointingLayer):

@@ -156,7 +156,7 @@ def dilate_to_grid(
 
     A dilated mask is only read where the resize reads it, which is a few rows and columns for
     each cell: the maxima are taken there alone. The readable form is `dilate`, mixed, and
-    `interpolate`.
+    `interpolate`. Where a gradient is wanted, only the places of the maxima are kept for it.
 
     Args:
         mask_logits: (batch, queries, h, w).
@@ -174,11 +174,7 @@ def dilate_to_grid(
     mixed = mask_logits.new_zeros(())
     for size, share in zip(sizes, shares.to(mask_logits.dtype).unbind(), strict=True):
         limit = size if isinstance(size, int) else largest
-        # (..., h, w) -> (..., rows x 2, w) -> (..., columns x 2, rows x 2)
-        maxima = _maxima_of_rows(mask_logits, row_places, size, limit)
-        maxima = maxima.transpose(-2, -1).contiguous()
-        maxima = _maxima_of_rows(maxima, column_places, size, limit)
-        mixed = mixed + share * maxima
+        mixed = mixed + share * _read_maxima(mask_logits, row_places, column_places, size, limit)
     columns = (mixed.unflatten(-2, (-1, 2)) * column_weights[:, :, None]).sum(dim=-2)
     return (columns.unflatten(-1, (-1, 2)) * row_weights).sum(dim=-1).transpose(-2, -1)
 
@@ -194,13 +190,41 @@ def _read_by_resize(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tens
     return places, torch.stack((1 - upper_weight, upper_weight), dim=1).to(like.dtype)
 
 
-def _maxima_of_rows(maps: Tensor, places: Tensor, size: int | Tensor, limit: int) -> Tensor:
-    """Maxima over the `size` rows around each place: (..., h, w) -> (..., places, w)."""
+def _read_maxima(
+    mask_logits: Tensor, rows: Tensor, columns: Tensor, size: int | Tensor, limit: int
+) -> Tensor:
+    """Maxima around each crossing: (..., h, w) -> (..., columns x 2, rows x 2)."""
+    numbers = None
+    if torch.is_grad_enabled() and mask_logits.requires_grad:
+        pixels = torch.arange(mask_logits[0, 0].numel(), device=mask_logits.device)
+        numbers = pixels.view(1, 1, *mask_logits.shape[-2:])
+    with torch.no_grad():
+        # (..., h, w) -> (..., rows x 2, w) -> (..., columns x 2, rows x 2)
+        maxima, numbers = _maxima_of_rows(mask_logits, rows, size, limit, numbers)
+        maxima = maxima.transpose(-2, -1).contiguous()
+        numbers = None if numbers is None else numbers.transpose(-2, -1).contiguous()
+        maxima, numbers = _maxima_of_rows(maxima, columns, size, limit, numbers)
+    if numbers is None:
+        return maxima
+    return mask_logits.flatten(-2).gather(-1, numbers.flatten(-2)).view_as(maxima)
+
+
+def _maxima_of_rows(
+    maps: Tensor, places: Tensor, size: int | Tensor, limit: int, numbers: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Maxima over the `size` rows around each place: (..., h, w) -> (..., places, w).
+
+    Of pixels that are numbered, the numbers of those that are the maxima come along.
+    """
     places, last = places.flatten(), maps.shape[-2] - 1
     maxima = maps.index_select(-2, places)
+    found = None if numbers is None else numbers.index_select(-2, places)
     for reach in range(1, limit // 2 + 1):
         # Beyond the window, or the border, stands its outermost row once more.
         offset = reach if isinstance(size, int) else (size // 2).clamp(max=reach)
         for moved in ((places - offset).clamp(min=0), (places + offset).clamp(max=last)):
-            maxima = torch.maximum(maxima, maps.index_select(-2, moved))
-    return maxima
+            others = maps.index_select(-2, moved)
+            if numbers is not None:
+                found = torch.where(others > maxima, numbers.index_select(-2, moved), found)
+            maxima = torch.maximum(maxima, others)
+    return maxima, found

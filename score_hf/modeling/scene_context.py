@@ -1,5 +1,7 @@
 """The two ideas of SCORE: context for the objects (RAI) and context for the classes (GCA)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import initialization as init
@@ -167,34 +169,40 @@ class ScoreRegionAwareIntegration(nn.Module):
             self.formation.begin_pass(step)
 
     def forward(
-        self, class_embeddings: Tensor, mask_logits: Tensor, context: SceneContext
+        self, class_embeddings: Tensor, mask_logits: Sequence[Tensor], context: SceneContext
     ) -> Tensor:
         """Integrates the context.
 
         Args:
-            class_embeddings: (batch, queries, width).
-            mask_logits: (batch, queries, h, w) at stride 4.
+            class_embeddings: (batch, predictions x queries, width).
+            mask_logits: (batch, queries, h, w) at stride 4 of each prediction.
             context: The scene's context.
 
         Returns:
-            (batch, queries, width).
+            (batch, predictions x queries, width).
         """
         positions = None
         if self.kind == "cls":
             region = context.cls.unsqueeze(1)
         else:
             dense = context.intermediate if self.kind == "intermediate" else context.patches
-            formed = self.formation(mask_logits, dense.shape[-2:])
-            region = pool_in_masks(dense, formed)
+            formed = [self.formation(masks, dense.shape[-2:]) for masks in mask_logits]
+            region = torch.cat([pool_in_masks(dense, regions) for regions in formed], dim=1)
             if self.kind == "joint":
-                positions = _mean_positions(formed.detach(), class_embeddings)
+                sequences = [_mean_positions(one.detach(), class_embeddings) for one in formed]
+                positions = torch.cat(sequences)
         region = self.projection(region.to(class_embeddings.dtype))
         integrated = class_embeddings + self.weight * region
-        if self.kind != "joint":
-            # Every query is a sequence of its own: (batch x queries, 1, width).
+        if self.kind == "joint":
+            # The queries of a prediction are a sequence: (predictions x batch, queries, width).
+            integrated = torch.cat(integrated.chunk(len(mask_logits), dim=1))
+        else:
+            # Every query is a sequence of its own: (batch x predictions x queries, 1, width).
             integrated = integrated.flatten(0, 1).unsqueeze(1)
         for layer in self.layers:
             integrated = layer(integrated, positions)
+        if self.kind == "joint":
+            return torch.cat(integrated.chunk(len(mask_logits)), dim=1)
         return integrated.view_as(class_embeddings)
 
 

@@ -7,12 +7,14 @@ import torch
 from torch.nn import functional
 
 from score_hf.modeling.loss_score import (
+    MaskFactors,
     ScoreCriterion,
     count_objects,
     fit_mask_labels,
     repeated_draws,
 )
-from score_hf.modeling.matching import sample_at
+from score_hf.modeling.matching import ScoreMatches
+from score_hf.modeling.point_sampling import ScorePoints, sample_at
 from tests.tiny import make_inputs, make_labels, tiny_config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,20 +42,22 @@ def test_losses_are_those_written_out(monkeypatch):
         (torch.tensor([3]), torch.tensor([0])),
         (torch.tensor([0, 2]), torch.tensor([1, 0])),
     ]
-    candidates, rest = torch.rand(3, 16, 2), torch.rand(3, 4, 2)
-    monkeypatch.setattr(criterion, "matcher", lambda *arguments: pairs)
-    monkeypatch.setattr(criterion, "draw_candidates", lambda objects, device: candidates)
-    monkeypatch.setattr(criterion, "draw_random", lambda objects, device: rest)
+    matches = ScoreMatches([1, 2], torch.tensor([[3, 0, 2]]), torch.tensor([[0, 1, 0]]))
+    points = ScorePoints(config, torch.device("cpu"))
+    drawn = torch.rand(3, 16 + 4, 2)
+    monkeypatch.setattr(points, "for_losses", lambda prediction, counts: drawn)
+    monkeypatch.setattr(criterion, "matcher", lambda *arguments: matches)
+    monkeypatch.setattr(criterion, "_points", lambda device, seeds: points)
     total, losses = criterion((class_logits,), (mask_logits,), mask_labels, class_labels)
 
     entropy, dice, number = 0.0, 0.0, 0
     for image, (queries, objects) in enumerate(pairs):
         for query, thing in zip(queries, objects, strict=True):
-            mask, label = mask_logits[image, query][None], mask_labels[image][thing][None]
-            logits = sample_at(mask, candidates[number : number + 1])[0]
-            uncertain = candidates[number][logits.abs().argsort()[:4]]
-            points = torch.cat((uncertain, rest[number]))[None]
-            x, y = sample_at(mask, points)[0], sample_at(label, points)[0]
+            mask, label = mask_logits[image, query], mask_labels[image][thing]
+            candidates, rest = drawn[number].split([16, 4])
+            logits = sample_at(mask[None, None], candidates[None])[0, 0]
+            chosen = torch.cat((candidates[logits.abs().argsort()[:4]], rest))[None]
+            x, y = (sample_at(one[None, None], chosen)[0, 0] for one in (mask, label))
             p = x.sigmoid()
             entropy += functional.binary_cross_entropy_with_logits(x, y)
             dice += 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
@@ -91,6 +95,25 @@ def test_a_batch_without_objects_only_learns_that_there_are_none():
     assert losses["loss_mask"] == losses["loss_dice"] == 0
     assert classes[0].grad.abs().max() > 0
     assert masks[0].grad.abs().max() == 0, "a gradient of zero, so that processes stay in step"
+
+
+@pytest.mark.parametrize("objects", [True, False])
+def test_a_gradient_reaches_what_masks_are_products_of(objects):
+    """Through the matched masks alone, which is all the gradient that there is."""
+    torch.manual_seed(0)
+    classes, _ = predictions()
+    embeddings = tuple(torch.randn(2, 4, 8, requires_grad=True) for _ in range(3))
+    features = torch.randn(2, 8, 16, 16, requires_grad=True)
+    masks = tuple(torch.einsum("bqc,bchw->bqhw", one, features) for one in embeddings)
+    given = labels() if objects else ([torch.zeros(0, 64, 64)] * 2, [torch.zeros(0).long()] * 2)
+    gradients = []
+    for factors in (None, MaskFactors(embeddings, features)):
+        with repeated_draws(torch.device("cpu")):
+            total, _ = ScoreCriterion(tiny_config())(classes, masks, *given, factors=factors)
+        leaves = (*embeddings, features)
+        gradients.append(torch.autograd.grad(total, leaves, retain_graph=True))
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+    assert (gradients[0][0].abs().max() > 0) == objects
 
 
 def test_evaluations_draw_the_same_points_and_leave_chance_alone():
@@ -205,7 +228,7 @@ def test_two_processes_normalise_by_the_objects_of_both(tmp_path):
         for rank in range(2)
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=500)
         assert process.returncode == 0, errors
     shared = torch.load(tmp_path / "shared")
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from score_hf.modeling.mask_decoder import ScoreMaskDecoder, _attention_mask
+from score_hf.modeling.mask_decoder import ScoreMaskDecoder, _attention_mask, form_masks
 from tests.tiny import tiny_config
 
 
@@ -22,13 +22,12 @@ def features():
 @torch.no_grad()
 def test_queries_attend_where_the_full_mask_resized_is_not_negative(decoder, features):
     """The decoder resizes features, not masks: the same, as both are linear."""
-    every = decoder(*features, every_prediction=True, output_attentions=True)
-    assert len(every.mask_logits) == len(every.queries) == 5
+    every = decoder(*features, output_attentions=True)
+    assert len(every.mask_embeddings) == len(every.queries) == 5
     for layer, weights in enumerate(every.cross_attentions):
         size = (2, 4, 8)[layer % 3]
-        masks = torch.nn.functional.interpolate(
-            every.mask_logits[layer], (size, size), mode="bilinear"
-        ).flatten(2)
+        full = form_masks(every.mask_embeddings[layer], features[0])
+        masks = torch.nn.functional.interpolate(full, (size, size), mode="bilinear").flatten(2)
         clear = masks.abs() > 1e-4
         inside = (masks >= 0) | ~(masks >= 0).any(-1, keepdim=True)
         attended = weights > 0
@@ -38,27 +37,18 @@ def test_queries_attend_where_the_full_mask_resized_is_not_negative(decoder, fea
 
 
 @torch.no_grad()
-def test_the_last_prediction_does_not_depend_on_the_others(decoder, features):
-    every = decoder(*features, every_prediction=True)
-    last = decoder(*features, every_prediction=False)
-    assert len(last.mask_logits) == len(last.queries) == 1
-    assert torch.equal(last.mask_logits[0], every.mask_logits[-1])
-    assert torch.equal(last.queries[0], every.queries[-1])
-
-
-@torch.no_grad()
 def test_masks_are_products_of_query_and_features(decoder, features):
-    every = decoder(*features, every_prediction=True, output_hidden_states=True)
-    for hidden, queries, masks in zip(
-        every.hidden_states, every.queries, every.mask_logits, strict=True
+    every = decoder(*features, output_hidden_states=True)
+    for hidden, queries, embeddings in zip(
+        every.hidden_states, every.queries, every.mask_embeddings, strict=True
     ):
         normed = decoder.norm(hidden)
         torch.testing.assert_close(queries, normed)
         expected = torch.einsum("bqc,bchw->bqhw", decoder.mask_mlp(normed), features[0])
-        torch.testing.assert_close(masks, expected)
+        torch.testing.assert_close(form_masks(embeddings, features[0]), expected)
 
 
 def test_an_empty_mask_attends_everywhere():
-    masks = torch.tensor([[-1.0, 2.0, 0.0, -3.0], [-1.0, -2.0, -0.1, -3.0]]).view(1, 2, 2, 2)
-    attend = _attention_mask(masks)
+    masks = torch.tensor([[[-1.0, 2.0, 0.0, -3.0], [-1.0, -2.0, -0.1, -3.0]]])
+    attend = _attention_mask(masks, torch.eye(4).view(1, 4, 2, 2))
     assert attend.tolist() == [[[[False, True, True, False], [True, True, True, True]]]]

@@ -166,9 +166,11 @@ def test_integration_adds_the_region_and_runs_each_query_alone(kind):
         "intermediate": pool_in_masks(scene.intermediate, grown),
     }[kind]
     expected = reference(module, embeddings, region)
-    torch.testing.assert_close(module(embeddings, masks, scene), expected)
-    alone = module(embeddings[:, 1:2], masks[:, 1:2], scene)
+    torch.testing.assert_close(module(embeddings, [masks], scene), expected)
+    alone = module(embeddings[:, 1:2], [masks[:, 1:2]], scene)
     torch.testing.assert_close(alone, expected[:, 1:2])
+    several = module(embeddings, list(masks.split(1, dim=1)), scene)
+    torch.testing.assert_close(several, expected)
 
 
 def joint(**changes):
@@ -192,15 +194,27 @@ def squares():
 def test_jointly_every_query_hears_of_the_others_and_of_their_regions():
     module = joint(region_weight=1.0)
     embeddings, scene = torch.randn(1, 3, 32), context_of_one()
-    before = module(embeddings, squares(), scene)
+    before = module(embeddings, [squares()], scene)
     assert before.shape == (1, 3, 32)
 
     other = embeddings.clone()
     other[:, 1] += 1.0
-    assert (module(other, squares(), scene) - before)[:, 0].abs().max() > 1e-3
+    assert (module(other, [squares()], scene) - before)[:, 0].abs().max() > 1e-3
     elsewhere = SceneContext(cls=scene.cls, patches=scene.patches.clone())
     elsewhere.patches[..., 3:, 3:] += 1.0
-    assert (module(embeddings, squares(), elsewhere) - before)[:, 0].abs().max() > 1e-3
+    assert (module(embeddings, [squares()], elsewhere) - before)[:, 0].abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_predictions_side_by_side_hear_nothing_of_one_another():
+    module = joint(region_weight=1.0)
+    embeddings, scene = torch.randn(2, 6, 32), context()
+    masks = [torch.randn(2, 3, 16, 16) for _ in range(2)]
+    alone = [
+        module(part, [mask], scene)
+        for part, mask in zip(embeddings.split(3, dim=1), masks, strict=True)
+    ]
+    torch.testing.assert_close(module(embeddings, masks, scene), torch.cat(alone, dim=1))
 
 
 @torch.no_grad()
@@ -208,18 +222,18 @@ def test_jointly_the_order_of_queries_means_nothing_and_their_place_does():
     module = joint(region_weight=0.0)
     embeddings, masks, scene = torch.randn(1, 3, 32), squares(), context_of_one()
     order = torch.tensor([2, 0, 1])
-    expected = module(embeddings, masks, scene)
-    found = module(embeddings[:, order], masks[:, order], scene)
+    expected = module(embeddings, [masks], scene)
+    found = module(embeddings[:, order], [masks[:, order]], scene)
     torch.testing.assert_close(found, expected[:, order])
     # Without a region's content only its place is left to tell.
-    moved = module(embeddings, masks.flip(-1), scene)
+    moved = module(embeddings, [masks.flip(-1)], scene)
     assert (moved - expected).abs().max() > 1e-4
 
 
 def test_positions_teach_masks_nothing():
     module = joint(region_weight=0.0).train()
     masks = squares().requires_grad_()
-    module(torch.randn(1, 3, 32, requires_grad=True), masks, context_of_one()).sum().backward()
+    module(torch.randn(1, 3, 32, requires_grad=True), [masks], context_of_one()).sum().backward()
     assert masks.grad is None
 
 
@@ -246,7 +260,8 @@ def test_all_layers_start_as_copies_of_the_first():
 def test_a_context_of_another_width_is_projected():
     narrow = {**tiny_config().context_config.to_dict(), "projection_dim": 16}
     region = build(ScoreRegionAwareIntegration, context_config=narrow)
-    assert region(torch.randn(2, 3, 32), torch.randn(2, 3, 16, 16), context(16)).shape == (2, 3, 32)
+    masks = [torch.randn(2, 3, 16, 16)]
+    assert region(torch.randn(2, 3, 32), masks, context(16)).shape == (2, 3, 32)
     scene = build(ScoreGlobalContextAdaptation, context_config=narrow)
     assert scene(classes(), context(16)).shape == (2, 5, 32)
     assert scene.projection.weight.abs().max() > 0

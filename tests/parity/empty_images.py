@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
+from score_hf import ScoreConfig, ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.modeling.loss_score import ScoreCriterion
+from score_hf.modeling.matching import ScoreMatcher, ScoreMatches
+from score_hf.modeling.point_sampling import ScorePoints
 
 from .golden import Entries, GoldenSeed
 from .inference import classifier_of
@@ -55,7 +57,9 @@ def check_empty_images(
             inputs = training_inputs(golden, train[source], processor, tuple(without))
             start_phase(model, "hard")
             with torch.no_grad():
-                outputs = model.train()(**inputs, classifier=classifier)
+                outputs = model.train()(
+                    **inputs, classifier=classifier, output_auxiliary_logits=True
+                )
             model.eval()
             start_phase(model, "soft")
             if len(without) == images:
@@ -112,37 +116,51 @@ def _check_by_search(
                 continue
             prediction = int(number.removeprefix("_") or len(class_logits) - 1)
             logits = class_logits[prediction]
-            matches = _possible_matches(criterion, logits, mask_logits[prediction], *labels)
+            matches = itertools.product(
+                *_possible_matches(model.config, logits, mask_logits[prediction], *labels)
+            )
             error = min(
-                abs(weight * float(criterion._class_loss(logits, labels[1], pairs)) - value)
-                for pairs in itertools.islice(itertools.product(*matches), _COMBINATIONS)
+                abs(weight * float(criterion._class_losses([logits], labels[1], pairs)) - value)
+                for pairs in map(_joined, itertools.islice(matches, _COMBINATIONS))
             )
             tolerance = float(value_tolerance(torch.tensor(value)))
             report.number("empty images: class loss", at, error, tolerance)
 
 
 def _possible_matches(
-    criterion: ScoreCriterion,
+    config: ScoreConfig,
     class_logits: Tensor,
     mask_logits: Tensor,
     mask_labels: Sequence[Tensor],
     class_labels: Sequence[Tensor],
-) -> list[list[tuple[Tensor, Tensor]]]:
+) -> list[list[ScoreMatches]]:
     """Matches each image with many draws of points: the different outcomes, image by image."""
-    matcher, points = criterion.matcher, criterion.num_points
-    found: list[list[tuple[Tensor, Tensor]]] = []
+    matcher = ScoreMatcher(config)
+    found: list[list[ScoreMatches]] = []
     for image, labels in enumerate(class_labels):
+        alone = slice(image, image + 1)
         outcomes = {}
         for share in _SHARES_OF_POINTS:
-            matcher.num_points = points // share
+            points = ScorePoints(config, labels.device)
+            points.num_points = config.num_points // share
             for _ in range(_DRAWS if len(labels) else 1):
-                ((queries, objects),) = matcher(
-                    class_logits[image : image + 1],
-                    mask_logits[image : image + 1],
-                    mask_labels[image : image + 1],
-                    class_labels[image : image + 1],
+                matches = matcher(
+                    [class_logits[alone]],
+                    [mask_logits[alone]],
+                    [masks.float() for masks in mask_labels[alone]],
+                    class_labels[alone],
+                    points,
                 )
-                outcomes[(*queries.tolist(), *objects.tolist())] = (queries, objects)
+                key = (*matches.queries[0].tolist(), *matches.objects[0].tolist())
+                outcomes[key] = matches
         found.append(list(outcomes.values()))
-    matcher.num_points = points
     return found
+
+
+def _joined(matches: tuple[ScoreMatches, ...]) -> ScoreMatches:
+    """Matches of single images as those of a batch."""
+    return ScoreMatches(
+        [one.counts[0] for one in matches],
+        torch.cat([one.queries for one in matches], dim=1),
+        torch.cat([one.objects for one in matches], dim=1),
+    )

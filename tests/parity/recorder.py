@@ -74,27 +74,32 @@ class Recorder:
         values["text.gca_input_visual"] = seen["gca_input"][0]
         values["text.after_gca"] = seen["after_gca"][0]
         values["text.in_vocab_with_void"] = seen["rows"][0]
-        predictions = len(seen["rai_out"])
-        if len(seen["rows"]) > predictions:
+        queries = self._model.config.num_queries
+        # The parts of the head see all predictions side by side.
+        heads = {
+            part: seen[part][0].view(*seen["rai_out"][0].shape[:2], -1).split(queries, dim=1)
+            for part in (
+                "maskpool_raw",
+                "maskpool_proj",
+                "class_embed",
+                "rs_pooled",
+                "rai_in",
+                "rai_out",
+            )
+        }
+        predictions = len(heads["rai_out"])
+        if len(seen["rows"]) > 1:
             values["text.out_vocab_with_void"] = seen["rows"][-1]
             values["outvocab.pooled"] = seen["pooled"][0]
             values["outvocab.embed"] = seen["embed"][0]
         for index in range(predictions):
             values[f"dec.{index}.normed_query"] = seen["normed_query"][index]
-            for part in ("rs_pooled", "expanded_mask"):
-                values[f"dec.{index}.{part}"] = seen[part][index]
-            for part in (
-                "mask_embed",
-                "maskpool_raw",
-                "maskpool_proj",
-                "class_embed",
-                "rs_pooled",
-                "rai_out",
-                "expanded_mask",
-            ):
+            values[f"dec.{index}.rs_pooled"] = heads["rs_pooled"][index]
+            values[f"dec.{index}.expanded_mask"] = seen["expanded_mask"][index]
+            for part in ("mask_embed", "expanded_mask"):
                 values[f"head.{index}.{part}"] = seen[part][index]
-            rai_in = seen["rai_in"][index]
-            values[f"head.{index}.rai_in"] = rai_in.view_as(seen["rai_out"][index])
+            for part, parts in heads.items():
+                values[f"head.{index}.{part}"] = parts[index]
         return values
 
     def kernel_size(self) -> int:

@@ -138,8 +138,7 @@ def run_step(
     names = seed.names[0]
     classifier = classifier_of(seed, names, golden["text.train_classifier"], model, processor)
     inputs = training_inputs(golden, entries, processor)
-    predictions = model.config.num_hidden_layers + 1
-    criterion = RecordedCriterion(model.config, golden, predictions)
+    criterion = RecordedCriterion(model.config, golden)
     formation = model.region_integration.formation
     start_phase(model, entries["phase"])
     noise = recorded_gumbel(golden, formation.kernel_logits.detach(), formation.temperature)
@@ -149,7 +148,7 @@ def run_step(
         patch.object(model, "criterion", criterion),
         Recorder(model) as recorder,
     ):
-        outputs = model.train()(**inputs, classifier=classifier)
+        outputs = model.train()(**inputs, classifier=classifier, output_auxiliary_logits=True)
     outputs.loss.backward()
     model.eval()
 
@@ -210,11 +209,12 @@ def _under_original_names(gradients: dict[str, Tensor | None]) -> dict[str, Tens
 def _check_draws(place: str, golden: Tensors, entries: Entries, step: Step, report: Report) -> None:
     criterion = step.criterion
     report.same("training: draws used", place, criterion.draws.left(), [])
-    for (index, image), (queries, objects) in criterion.matches.items():
-        name, ours = f"match.{index}.{image}", [queries.tolist(), objects.tolist()]
-        if name in golden:
-            report.same("training: matches", f"{place} {name}", ours, golden[name].tolist())
-    for index, points in criterion.chosen_points.items():
+    for image in range(len(criterion.matches.counts)):
+        for index, pairs in enumerate(zip(*criterion.matches.of(image), strict=True)):
+            name, ours = f"match.{index}.{image}", [one.tolist() for one in pairs]
+            if name in golden:
+                report.same("training: matches", f"{place} {name}", ours, golden[name].tolist())
+    for index, points in enumerate(criterion.draws.chosen):
         if (name := f"points.{index}.final") in golden:
             swapped = sum(
                 len(set(map(tuple, one)) - set(map(tuple, other)))
