@@ -9,6 +9,14 @@ from .coco_metrics import PrecisionRecall
 from .predicting import Row
 from .vocabulary import Vocabulary
 
+_BY_SEEN = ("seen", "unseen", "harmonic_mean")
+# What tells how good a model is, in 0 to 1; the one that a task is named by first.
+FIGURES = {
+    "instance": ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR", *_BY_SEEN),
+    "semantic": ("mIoU", "fwIoU", "pixel_accuracy", "mean_accuracy", *_BY_SEEN),
+    "panoptic": ("PQ", "SQ", "RQ", *_BY_SEEN),
+}
+
 
 @dataclass(frozen=True)
 class Findings:

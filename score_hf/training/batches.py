@@ -138,6 +138,8 @@ class Collator:
                 {"masks": sample.masks, "class_labels": sample.labels} for sample in samples
             ],
             do_resize=False,
+            # Told, because a picture of three rows could be taken for three channels.
+            input_data_format="channels_last",
             return_tensors="pt",
         )
         return TrainingBatch(

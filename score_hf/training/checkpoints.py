@@ -8,6 +8,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from ..processing.prompts import shortened
+
 _STATE = "state.json"
 _UNFINISHED = "unfinished"
 
@@ -126,7 +128,7 @@ def write_through(folder: Path) -> None:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # PyTorch's first line only announces what does not fit.
-    return " ".join(lines[:2]).rstrip(".:") or type(error).__name__
+    return shortened(" ".join(lines[:2]).rstrip(".:"), 200) or type(error).__name__
 
 
 def _sync(path: Path) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
 from torch import nn
 
 from ..conversion.model_card import MeasuredResult, ModelCardFacts, inherit_sources
 from ..conversion.model_folder import store_classes, write_model_folder
-from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
 from .checkpoints import point_to, write_through
+from .sharding import whole_model
 
 LAST, BEST = "last", "best"
 
@@ -75,29 +74,3 @@ class ModelFolders:
                 if older.resolve() not in kept:
                     shutil.rmtree(older)
         accelerator.wait_for_everyone()
-
-
-def is_sharded(accelerator: Accelerator) -> bool:
-    """Whether no process holds the whole model."""
-    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
-
-
-def whole_model(accelerator: Accelerator, model: nn.Module) -> ScoreForInstanceSegmentation | None:
-    """Gives the whole model, gathered if it is sharded; every process calls it.
-
-    Args:
-        accelerator: What has prepared it.
-        model: The prepared model.
-
-    Returns:
-        The model; in other processes than the main one perhaps None.
-    """
-    unwrapped = accelerator.unwrap_model(model, keep_torch_compile=False)
-    if not is_sharded(accelerator):
-        return unwrapped
-    state = accelerator.get_state_dict(model)
-    if not accelerator.is_main_process:
-        return None
-    whole = ScoreForInstanceSegmentation(unwrapped.config)
-    whole.load_state_dict(state)
-    return whole

@@ -7,10 +7,12 @@ import torch
 from accelerate import Accelerator
 
 from ..conversion.model_card import MeasuredResult
-from ..data.loading import class_names, load_split
+from ..data.loading import class_names, kind, load_split
+from ..evaluation.task import FIGURES
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..processing.processing_score import ScoreProcessor
 from .recipe import EvaluationRecipe
+from .samples import has_labels
 from .starting import name_classes
 
 
@@ -22,7 +24,8 @@ class PeriodicEvaluation:
         steps: Optimiser steps of the training.
 
     Raises:
-        ValueError: If the dataset cannot be read.
+        ValueError: If the dataset cannot be read, or the figure that the recipe goes by is not
+            measured on it: not told at the first evaluation only, hours later.
     """
 
     def __init__(self, recipe: EvaluationRecipe, steps: int) -> None:
@@ -32,6 +35,17 @@ class PeriodicEvaluation:
         if recipe.dataset is not None:
             name = "recipe.evaluation.dataset"
             self.rows = load_split(recipe.dataset, recipe.split, argument=name)
+            task = recipe.task or kind(self.rows)
+            if recipe.metric not in FIGURES[task]:
+                raise ValueError(
+                    f"`recipe.evaluation.metric` must be one of {', '.join(FIGURES[task])} for the "
+                    f"task {task!r}, but is {recipe.metric!r}."
+                )
+            if not has_labels(self.rows).any():
+                raise ValueError(
+                    f"`{name}` {recipe.dataset!r}: the split {recipe.split!r} has no image with an "
+                    "object to measure on."
+                )
             self.prompts = name_classes(
                 class_names(self.rows), recipe.class_names, "recipe.evaluation.class_names"
             )
@@ -59,7 +73,8 @@ class PeriodicEvaluation:
             The figures that are numbers.
 
         Raises:
-            ValueError: If the figure that the recipe goes by is not among them.
+            ValueError: If the figure that the recipe goes by is not among them, such as that of
+                small objects where there are none.
         """
         from ..evaluation.evaluator import evaluate_model
 
@@ -80,8 +95,8 @@ class PeriodicEvaluation:
         numbers = {name: float(value) for name, value in figures.items() if _is_number(value)}
         if self.recipe.metric not in numbers:
             raise ValueError(
-                f"`recipe.evaluation.metric` must be one of {', '.join(numbers)}, but is "
-                f"{self.recipe.metric!r}."
+                f"`recipe.evaluation.metric` is {self.recipe.metric!r}, for which this dataset has "
+                f"nothing to measure; it has for {', '.join(numbers)}."
             )
         return numbers
 

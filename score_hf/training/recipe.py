@@ -1,6 +1,7 @@
 """Recipes: everything that determines a training, in one small file."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,7 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         demand(self.workers >= 0, "data.workers", "0 or more", self.workers)
+        demand(self.shuffle_buffer > 0, "data.shuffle_buffer", "positive", self.shuffle_buffer)
         if self.streaming and self.damaged_images == "skip":
             raise ValueError(
                 "`recipe.data.damaged_images` must be 'stop' with `streaming`: a stream cannot "
@@ -149,8 +151,13 @@ class OptimizerRecipe:
     largest_gradient_norm: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "largest_gradient_norm"):
-            demand(getattr(self, name) > 0, f"optimizer.{name}", "positive", getattr(self, name))
+        for name in ("learning_rate", "largest_gradient_norm", "epsilon"):
+            value = getattr(self, name)
+            demand(0 < value < math.inf, f"optimizer.{name}", "positive and finite", value)
+        decay, betas = self.weight_decay, self.betas
+        demand(0 <= decay < math.inf, "optimizer.weight_decay", "0 or more and finite", decay)
+        below_one = all(0 <= beta < 1 for beta in betas)
+        demand(below_one, "optimizer.betas", "0 or more and less than 1", list(betas))
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,12 @@ class ScheduleRecipe:
     warmup_steps: int = 0
     milestones: tuple[float, ...] = (0.9, 0.95)
     factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        demand(self.warmup_steps >= 0, "schedule.warmup_steps", "0 or more", self.warmup_steps)
+        shares = all(0 <= share <= 1 for share in self.milestones)
+        demand(shares, "schedule.milestones", "between 0 and 1", list(self.milestones))
+        demand(0 <= self.factor <= 1, "schedule.factor", "between 0 and 1", self.factor)
 
 
 @dataclass(frozen=True)
@@ -196,6 +209,11 @@ class EvaluationRecipe:
 
     def __post_init__(self) -> None:
         demand(self.every > 0, "evaluation.every", "positive", self.every)
+        for name in ("alpha", "beta"):
+            weight = getattr(self, name)
+            demand(
+                weight is None or 0 <= weight <= 1, f"evaluation.{name}", "between 0 and 1", weight
+            )
 
 
 @dataclass(frozen=True)
@@ -252,6 +270,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every"):
             demand(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        demand(0 <= self.seed < 1 << 32, "seed", "from 0 to 2**32 - 1", self.seed)
         demand(self.cached_contexts >= 0, "cached_contexts", "0 or more", self.cached_contexts)
         if self.ema_decay is not None:
             demand(0 < self.ema_decay < 1, "ema_decay", "between 0 and 1", self.ema_decay)

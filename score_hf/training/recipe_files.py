@@ -35,7 +35,12 @@ def read_values(
         path, equals, text = change.partition("=")
         if not equals or not path:
             raise ValueError(f"A change must be of the form `name=value`, but got {change!r}.")
-        value = yaml.safe_load(text)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(
+                f"A change must be `name=value` with a value in YAML, but got {change!r}."
+            ) from error
         for name in reversed(path.split(".")):
             value = {name: value}
         values = _merge(values, value)
@@ -50,7 +55,7 @@ def _read_file(
         raise ValueError(f"The recipe {path.name!r} is based on itself.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {reason}.") from error
     if not isinstance(values, dict):

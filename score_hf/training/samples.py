@@ -130,7 +130,7 @@ class StoredSamples:
         self.rows = undecoded(dataset)
         self.indices = np.arange(len(dataset))
         if skip_empty:
-            self.indices = self.indices[_marked(dataset, self.reader.semantic)]
+            self.indices = self.indices[has_labels(dataset)]
         if len(self.indices) == 0:
             raise ValueError("`recipe.data.dataset` has no image with an object to train on.")
 
@@ -220,8 +220,16 @@ def undecoded(dataset: Any) -> Any:
     return dataset
 
 
-def _marked(dataset: Any, semantic: bool) -> np.ndarray:
-    """Tells of each row whether it has an object or class."""
+def has_labels(dataset: Any) -> np.ndarray:
+    """Tells of each image whether it has a labelled pixel, or an object that is no crowd.
+
+    Args:
+        dataset: A split, of `score_hf.data.loading.load_split`.
+
+    Returns:
+        (images,) bool.
+    """
+    semantic = kind(dataset) == "semantic"
     column = "classes" if semantic else "objects"
     marked = []
     for batch in dataset.select_columns([column]).iter(batch_size=1000):

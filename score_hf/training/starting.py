@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
+
 from ..conversion.initialization import init_from, parts_of
 from ..conversion.model_folder import store_classes
 from ..loading import load_model
@@ -66,7 +68,10 @@ def _changed(config: ScoreConfig, changes: Mapping[str, Any]) -> ScoreConfig:
     values = copy.deepcopy(config).to_dict()
     for name in ("id2label", "label2id"):
         values.pop(name, None)
-    return ScoreConfig.from_dict({**values, **changes})
+    try:
+        return ScoreConfig.from_dict({**values, **changes})
+    except StrictDataclassError as error:
+        raise ValueError(f"`recipe.model.config`: {' '.join(str(error).split())}") from error
 
 
 def name_classes(names: Sequence[str], changes: Mapping[str, str], argument: str) -> list[str]:

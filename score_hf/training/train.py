@@ -33,7 +33,7 @@ from ..conversion.hub import check_connection, check_repo_id, push_folder
 from ..conversion.model_card import MeasuredResult
 from .batches import Spread
 from .checkpoints import Checkpoints
-from .model_folders import BEST, LAST, ModelFolders, is_sharded
+from .model_folders import BEST, LAST, ModelFolders
 from .parameters import (
     WeightAverage,
     average_kernel_gradient,
@@ -48,6 +48,7 @@ from .recipe_files import recipe_names
 from .region_text import region_text_loss
 from .run_log import RunLog, check_trackers
 from .seeds import DROPOUT, seed_of
+from .sharding import prepare_sharding
 from .starting import fit_out, source_models, start_model, start_vocabulary
 from .training_set import TrainingSet
 
@@ -136,11 +137,6 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
         )
     training_set = TrainingSet(recipe)
     evaluation = PeriodicEvaluation(recipe.evaluation, recipe.steps)
-    if recipe.evaluation.dataset is not None and is_sharded(accelerator):
-        raise ValueError(
-            "`recipe.evaluation` needs the whole model in each process: with FSDP or DeepSpeed "
-            "leave it out and measure the saved model by `score-hf evaluate`."
-        )
 
     # --- Model, vocabulary, optimiser ----------------------------------------------------------
     set_seed(recipe.seed)
@@ -148,6 +144,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     start_vocabulary(unwrapped, processor, training_set.classes)
     frozen = unwrapped.config.frozen_trunks
     fit_out(unwrapped, recipe)
+    prepare_sharding(accelerator, unwrapped, recipe)
     settings = recipe.optimizer
     optimizer = torch.optim.AdamW(
         parameter_groups(unwrapped, settings),

@@ -126,6 +126,19 @@ def test_a_batch_holds_normalised_pictures_and_their_masks(rows, collator):
     assert moved.inputs["mask_labels"][0].is_meta and moved.names == batch.names
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 7), (1, 50), (50, 3)])
+def test_pictures_that_could_be_taken_for_channels(tmp_path, collator, height, width):
+    picture = Image.new("RGB", (width, height))
+    one = ObjectRecord("ship", encode(np.ones((height, width), dtype=bool)))
+    record = ImageRecord(0, "small.png", picture, width, height, objects=(one,))
+    path = write_records(tmp_path / "set", [record], ["ship"])
+    rows = load_split(path, "train", cache_dir=tmp_path / "cache")
+    batch = StoredBatches(StoredSamples(rows, None, True), collator, Spread(1))[0]
+    (masks,) = batch.inputs["mask_labels"]
+    assert batch.inputs["pixel_values"].shape == (1, 3, *masks.shape[1:])
+    assert masks.sum() == height * width
+
+
 def test_a_stream_gives_whole_batches_in_any_spread(folder, collator):
     streamed = load_split(folder, "train", streaming=True)
 

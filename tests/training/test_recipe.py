@@ -78,7 +78,18 @@ def test_a_variant_states_only_what_differs(tmp_path):
         ("data.augmentation.flip=2", "`recipe.data.augmentation.flip` must be between 0 and 1"),
         ("data=4", "`recipe.data` must be a list of `name: value`, but got 4"),
         ("trackers=tensorboard", "`recipe.trackers` must be a list"),
+        ("data.shuffle_buffer=0", "`recipe.data.shuffle_buffer` must be positive"),
+        ("seed=-1", "`recipe.seed` must be from 0 to"),
+        ("optimizer.learning_rate=.inf", "learning_rate` must be positive and finite, but is inf"),
+        ("optimizer.learning_rate=.nan", "learning_rate` must be positive and finite, but is nan"),
+        ("optimizer.weight_decay=-1", "`recipe.optimizer.weight_decay` must be 0 or more"),
+        ("optimizer.betas=[0.9, 1]", r"`recipe.optimizer.betas` must be .* less than 1"),
+        ("schedule.warmup_steps=-1", "`recipe.schedule.warmup_steps` must be 0 or more"),
+        ("schedule.milestones=[90]", r"`recipe.schedule.milestones` must be between 0 and 1"),
+        ("schedule.factor=10", "`recipe.schedule.factor` must be between 0 and 1"),
+        ("evaluation.alpha=4", "`recipe.evaluation.alpha` must be between 0 and 1"),
         ("ema_decay=1", "`recipe.ema_decay` must be between 0 and 1"),
+        ("data={", "A change must be `name=value` with a value in YAML, but got 'data={'"),
         ("steps", "A change must be of the form `name=value`, but got 'steps'"),
     ],
 )
@@ -106,6 +117,13 @@ def test_files_that_are_no_recipes_are_told(tmp_path, text, message):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
+        load_recipe(path)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes("base: isaid  # für später".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"recipe\.yaml' is no valid YAML: 'utf-8' codec"):
         load_recipe(path)
 
 

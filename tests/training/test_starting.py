@@ -101,3 +101,17 @@ def test_classes_are_named_by_the_set_unless_the_recipe_says_otherwise():
         name_classes(["ship", "tank"], {"boat": "ship"}, "names")
     with pytest.raises(ValueError, match="holds 'ship' twice"):
         name_classes(["ship", "tank"], {"tank": "ship"}, "names")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_queries": "many"}, "`recipe.model.config`: .*'num_queries'.*int"),
+        ({"num_queries": -3}, "`recipe.model.config`: .*num_queries"),
+        ({"global_context": "all"}, "`recipe.model.config`: .*'global_context'"),
+    ],
+)
+def test_values_that_a_configuration_does_not_take_are_told(tiny_folder, config, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        start_model(ModelRecipe(str(tiny_folder), config), print)
+    assert "\n" not in str(raised.value)
