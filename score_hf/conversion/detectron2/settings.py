@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from ...auto_classes import register_auto_classes
 from ...modeling.configuration_score import ScoreConfig
 from ...processing.processing_score import ScoreProcessor
 from ..model_card import sources_of
@@ -120,12 +121,15 @@ class ModelSettings:
         Raises:
             ValueError: If the settings are of no processor.
         """
+        register_auto_classes()
         with TemporaryDirectory() as scratch:
             tokenizer.save_pretrained(scratch)
             written = Path(scratch) / "processor_config.json"
             written.write_text(json.dumps(self.processor), encoding="utf-8")
             try:
-                processor: ScoreProcessor = ScoreProcessor.from_pretrained(scratch)
+                processor: ScoreProcessor = ScoreProcessor.from_pretrained(
+                    scratch, trust_remote_code=False
+                )
             except Exception as error:
                 reason = " ".join(str(error).split())
                 raise ValueError(

@@ -48,9 +48,9 @@ def download(role: str, repository: str, file: str | None, remedy: str) -> Path:
     else:
         reason = " ".join(str(failure).split())
     raise ValueError(
-        f"`{role}`: {file or 'the weights'} of {repository} is not in the cache and could not be "
-        f"downloaded; download it where there is internet and give {remedy}. The reason was: "
-        f"{reason}"
+        f"`{role}`: {file or 'the file of weights'} of {repository} is not in the cache and could "
+        f"not be downloaded; download it where there is internet and give {remedy}. The reason "
+        f"was: {reason}"
     ) from failure
 
 

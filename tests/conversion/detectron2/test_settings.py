@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from score_hf.conversion.model_folder import write_model_folder
 from score_hf.conversion.published_weights import WeightSource
 from tests.tiny import tiny_config, tiny_processor, tiny_tokenizer
 
+ROOT = Path(__file__).parents[3]
 UNTOLD = {
     "stored_synonyms": 0,
     "id2label": None,
@@ -61,6 +64,22 @@ def test_everything_comes_back_that_tensors_do_not_tell(exported):
     assert converted.processor.seen_classes == tiny_processor().seen_classes
     assert converted.processor.image_processor.size["shortest_edge"] == 300
     assert [one["weights"] for one in settings.weight_sources] == ["openai"]
+
+
+def test_a_process_that_has_loaded_nothing_yet_can_read_them(exported):
+    code = """
+import sys
+from pathlib import Path
+from score_hf.conversion.detectron2.settings import ModelSettings
+from tests.tiny import tiny_tokenizer
+
+print(ModelSettings.load(Path(sys.argv[1])).make_processor(tiny_tokenizer()).templates)
+"""
+    command = [sys.executable, "-c", code, str(exported[1].settings)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout == "['a picture of {}.']\n"
 
 
 def test_parts_that_were_trained_since_are_not_called_random(exported):

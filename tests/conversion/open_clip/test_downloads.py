@@ -37,7 +37,7 @@ def test_weights_go_by_open_clip_s_names_and_safetensors_go_first(hub):
     ("repository", "file", "said"),
     [
         ("me/clip", "gone.pt", "`context`: gone.pt of me/clip is not in the cache .* and give it"),
-        ("me/other", None, "`context`: the weights of me/other .* Repository Not Found"),
+        ("me/other", None, "`context`: the file of weights of me/other .* Repository Not Found"),
         ("me/clip/more", None, "`context` must name a repository as 'hf-hub:owner/repository'"),
     ],
 )
