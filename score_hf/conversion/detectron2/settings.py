@@ -4,6 +4,7 @@ Activations, attention heads, prompts, sizes of pictures and the sources of the 
 trace in tensors. The file is JSON: detectron2 would refuse a yaml file with keys of ours.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,14 +39,14 @@ class ModelSettings:
         config: Fields of its configuration.
         processor: Fields of its processor.
         kernel: State of the learned kernel, by the names of its tensors.
-        untrained: What the tensors of its untrained parts add up to: others were trained since.
+        untrained: Digest of its untrained parts: with another they were trained since.
         weight_sources: Where its weights come from, as its card lists them.
     """
 
     config: dict[str, Any]
     processor: dict[str, Any]
     kernel: dict[str, int]
-    untrained: float
+    untrained: str
     weight_sources: list[dict[str, Any]]
 
     @classmethod
@@ -62,7 +63,7 @@ class ModelSettings:
             config={name: value for name, value in config.items() if name not in _LEFT_OUT},
             processor=_read_json(processor) if processor.is_file() else {},
             kernel={name: int(tensors[name]) for name in KERNEL_STATE if name in tensors},
-            untrained=_sum_of(config.get("untrained_parts", ()), tensors),
+            untrained=_digest(config.get("untrained_parts", ()), tensors),
             weight_sources=sources_of(folder / "README.md"),
         )
 
@@ -101,7 +102,7 @@ class ModelSettings:
             ValueError: If the settings are of no model.
         """
         parts = self.config.get("untrained_parts", ())
-        untrained = parts if self.untrained == _sum_of(parts, tensors) else ()
+        untrained = parts if self.untrained == _digest(parts, tensors) else ()
         try:
             config: ScoreConfig = ScoreConfig.from_dict(
                 {**self.config, "untrained_parts": list(untrained)}
@@ -145,6 +146,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _sum_of(parts: Any, tensors: Mapping[str, Tensor]) -> float:
-    chosen = [tensors[name] for name in sorted(tensors) if name.partition(".")[0] in parts]
-    return sum(float(tensor.to(torch.float64).sum()) for tensor in chosen)
+def _digest(parts: Any, tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.partition(".")[0] in parts and name not in KERNEL_STATE:
+            found.update(tensors[name].to(torch.float32).contiguous().numpy().data)
+    return found.hexdigest()

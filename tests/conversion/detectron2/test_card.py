@@ -41,7 +41,7 @@ def test_published_trunks_are_known_by_their_sizes():
 def test_sources_that_were_exported_come_back(untrained, listed, checkpoint):
     config = tiny_config(untrained_parts=untrained)
     source = {"part": listed, "architecture": "FC-CLIP", "weights": "fcclip_cocopan.pth"}
-    settings = ModelSettings({}, {}, {}, 0.0, [source])
+    settings = ModelSettings({}, {}, {}, "", [source])
 
     files = [Path("model_final.pth")]
     facts = describe_checkpoint(converted("SCORE", config), files, settings=settings)

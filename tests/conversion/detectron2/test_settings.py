@@ -22,7 +22,7 @@ UNTOLD = {
     "id2label": None,
     "alpha": 0.1,
     "pixel_decoder_points": 4,
-    "untrained_parts": ["mask_decoder", "void_embedding"],
+    "untrained_parts": ["mask_decoder", "region_integration", "void_embedding"],
 }
 
 
