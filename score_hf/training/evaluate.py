@@ -151,6 +151,11 @@ def evaluate(
             f"{', '.join(map(str, written))}."
         )
     for path in written:
+        if path.is_dir():
+            raise ValueError(
+                "`--output`, `--predictions` and `--report` must be files, but "
+                f"{str(path)!r} is a folder."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
     model = model or DEFAULT_MODEL
     with launched_processes() as (processes, own_device):

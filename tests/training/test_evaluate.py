@@ -219,6 +219,7 @@ def test_trunks_in_bfloat16(tiny_folder, tmp_path):
         ({"--device": "gpu"}, "`device` must be"),
         ({"--dtype": "half"}, "`dtype` must be one of float32, bfloat16, float16, bfloat16-trunks"),
         ({"--output": "a.json", "--predictions": "a.json"}, "must be different files, got a.json"),
+        ({"--output": "."}, "must be files, but '.' is a folder"),
         ({"--task": "semantic", "--sweep": None}, "`sweep` is for the task 'instance'"),
     ],
 )
