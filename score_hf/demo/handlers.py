@@ -3,23 +3,22 @@
 A visitor's result lives in the visitor's own state, which goes in and out; nothing is kept here.
 """
 
-import logging
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from ..inference import DEFAULT_THRESHOLD
 from ..processing.predictions import check_count, check_fraction
+from ..processing.prompts import shortened
 from .engine import DemoEngine
+from .errors import plain_errors
 from .explanation import draw_region, explain, region_caption
 from .files import api_answer, coco_results, file_name
 from .found import (
@@ -43,7 +42,6 @@ from .views import (
     make_parts,
 )
 
-_LOGGER = logging.getLogger(__name__)
 _JPEG_QUALITY = 92
 # Before the first, and when it was deleted: after an hour, or to make room for others.
 _NO_RESULT = "There is no result here: segment a picture first."
@@ -71,37 +69,6 @@ class Visit:
     def wish(self, view: str, threshold: float, shown: list[int]) -> Wish:
         """Puts together what the visitor wants to see."""
         return Wish(view, threshold, frozenset(shown), self.ensemble, self.max_detections)
-
-
-@contextmanager
-def plain_errors(html: bool = True) -> Iterator[None]:
-    """Turns errors into sentences for the visitor; what is our fault is logged.
-
-    Args:
-        html: Whether the sentence is shown as HTML, so that what the visitor typed is escaped.
-
-    Raises:
-        Error: If there was an error.
-    """
-    try:
-        yield
-    except ValueError as error:
-        message = escape(str(error), quote=False) if html else str(error)
-        raise gr.Error(message, print_exception=False) from error
-    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        raise gr.Error(
-            "There is not enough memory for this picture with so many classes: take fewer or a "
-            "smaller picture.",
-            print_exception=False,
-        ) from error
-    except gr.Error:
-        raise
-    except Exception as error:
-        _LOGGER.exception("A visitor's request failed")
-        raise gr.Error(
-            "Something went wrong here, and not because of you. It is in the log; try again.",
-            print_exception=False,
-        ) from error
 
 
 class Handlers:
@@ -297,25 +264,34 @@ class Handlers:
         """
         with plain_errors(html=False):
             own = self.engine.about
+            if not isinstance(classes, str | None):
+                raise ValueError(
+                    f"`classes` must be one text of names, but got {shortened(repr(classes))}: "
+                    'write for example "ship, storage tank | oil tank".'
+                )
             threshold = max(check_fraction(threshold, "threshold"), LOWEST_THRESHOLD)
             ensemble = Ensemble(
                 own.ensemble.alpha if alpha is None else check_fraction(alpha, "alpha"),
                 own.ensemble.beta if beta is None else check_fraction(beta, "beta"),
                 own.ensemble.trunk,
             )
+            count = own.max_detections if max_instances is None else self._count(max_instances)
             opened = self.engine.open(image)
             vocabulary = self.engine.read_vocabulary(classes)
             result = self.engine.segment(opened, vocabulary, self.engine.encode(vocabulary))
-            count = own.max_detections if max_instances is None else max_instances
             visit = self._visit(result, ensemble, count)
             every = range(len(result.classes))
             return api_answer(result, filter_objects(visit.objects, threshold, every))
 
     def _visit(self, result: StoredResult, ensemble: Ensemble, max_detections: float) -> Visit:
-        # Sliders and JSON know no whole numbers.
-        whole: Any = int(max_detections) if max_detections % 1 == 0 else max_detections
-        count = min(check_count(whole, "max_instances"), self.engine.about.max_detections)
+        count = self._count(max_detections)
         return Visit(result, find_objects(result, ensemble, count), ensemble, count)
+
+    def _count(self, max_detections: float) -> int:
+        # Sliders and JSON know no whole numbers.
+        is_whole = isinstance(max_detections, float) and max_detections.is_integer()
+        whole: Any = int(max_detections) if is_whole else max_detections
+        return min(check_count(whole, "max_instances"), self.engine.about.max_detections)
 
     def _kept(
         self, visit: Visit | None, threshold: float, shown: list[int]

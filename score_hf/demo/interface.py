@@ -10,8 +10,9 @@ import gradio as gr
 from ..inference import DEFAULT_THRESHOLD
 from .engine import DemoEngine
 from .examples import Example
+from .fields import picture_field, unread
 from .handlers import Handlers, Shown
-from .layout import lay_out_question, lay_out_result, picture_field
+from .layout import lay_out_question, lay_out_result
 from .presets import list_presets
 from .scene_section import add_scene_section, can_take_scenes
 from .texts import BELOW, introduction
@@ -188,11 +189,11 @@ def _connect_api(handlers: Handlers) -> None:
     own = handlers.engine.about
     inputs = [
         picture_field(label="image", visible=False),
-        gr.Textbox(label="classes", visible=False),
-        gr.Number(DEFAULT_THRESHOLD, label="threshold", visible=False),
-        gr.Number(None, label="alpha", visible=False),
-        gr.Number(None, label="beta", visible=False),
-        gr.Number(own.max_detections, label="max_instances", precision=0, visible=False),
+        unread(gr.Textbox(label="classes", visible=False)),
+        unread(gr.Number(DEFAULT_THRESHOLD, label="threshold", visible=False)),
+        unread(gr.Number(None, label="alpha", visible=False)),
+        unread(gr.Number(None, label="beta", visible=False)),
+        unread(gr.Number(own.max_detections, label="max_instances", precision=0, visible=False)),
     ]
     gr.Button(visible=False).click(
         handlers.segment,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from ..inference import DEFAULT_THRESHOLD
 from .engine import DemoEngine
 from .examples import Example
+from .fields import picture_field
 from .found import LOWEST_THRESHOLD
 from .gallery import ON_LOAD, gallery
 from .presets import list_presets
@@ -91,25 +91,6 @@ def lay_out_question(engine: DemoEngine, examples: Sequence[Example]) -> dict[st
         gallery(examples), js_on_load=ON_LOAD, visible=bool(examples), elem_id="examples"
     )
     return asked
-
-
-def picture_field(**options: Any) -> gr.Image:
-    """Makes a field for a picture that the demo opens itself, so that it can say what is wrong.
-
-    Gradio would open it before any handler is asked. (A subclass of its component is no way: with
-    each, Gradio writes a `.pyi` file beside the source.)
-    """
-
-    def give_path(payload: ImageData | None) -> str | None:
-        if payload is None:
-            return None
-        is_data = payload.url is not None and payload.url.startswith("data:image/")
-        # Gradio has checked that the path is that of an upload.
-        return payload.url if is_data else payload.path
-
-    field = gr.Image(type="filepath", image_mode=None, **options)
-    field.preprocess = give_path  # type: ignore[method-assign]
-    return field
 
 
 def lay_out_result() -> dict[str, Any]:

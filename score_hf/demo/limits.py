@@ -1,14 +1,20 @@
 """What a visitor may ask for, and the sentences that say so."""
 
+import base64
 import math
+import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..processing.image_loading import open_image
 from ..processing.image_sizes import SizeLimit, fitted_size, padded_size
+
+# Pillow reads more, also programs (PostScript) that it lets others run.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 @dataclass(frozen=True)
@@ -111,11 +117,35 @@ def read_picture(upload: str | None, limits: Limits, processor: Any) -> Image.Im
         limits.picture_pixels,
     )
     try:
+        _check_header(name, limit)
         return open_image(name, limit)
     except ValueError as error:
         # Where the server keeps its files is nothing for a visitor.
         message = str(error).replace(f"`images` has {name[:200]!r}, which", "The picture")
         raise ValueError(message) from error
+
+
+def _check_header(name: str, limit: UploadLimit) -> None:
+    """Refuses, before anything is decoded, other formats and what is too large."""
+    try:
+        is_data = name.startswith("data:")
+        file = BytesIO(base64.b64decode(name.partition(",")[2], validate=True)) if is_data else name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            header = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        formats = ", ".join(_FORMATS)
+        raise ValueError(f"The picture cannot be decoded: it is none of {formats}.") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"The picture has far more than the {_millions(limit.picture_pixels)} million pixels "
+            "that this demo takes: cut out a part or make it smaller."
+        ) from error
+    # What else is wrong is told by whoever opens it.
+    except (OSError, ValueError):
+        return
+    with header:
+        limit.check(header.height, header.width, name)
 
 
 def _millions(pixels: int) -> str:

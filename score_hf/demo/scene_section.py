@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..inference import DEFAULT_THRESHOLD
 from .engine import DemoEngine
-from .handlers import plain_errors
+from .errors import plain_errors
 from .whole_scenes import segment_scene
 
 _NEEDED = ("rasterio", "shapely", "pyogrio", "pyarrow", "pyproj", "geopandas", "folium")

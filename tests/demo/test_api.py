@@ -83,11 +83,11 @@ def test_a_huge_picture_is_told(client, tmp_path):
         ask(client, tmp_path / "a.png")
 
 
-def join_queue(address: str, image: object) -> str:
+def join_queue(address: str, image: object, names: object = "ship", most: object = 10) -> str:
     """Calls the endpoint as somebody would who writes requests by hand."""
     called = httpx.post(
         f"{address}gradio_api/call/segment",
-        json={"data": [image, "ship", 0.3, None, None, 10]},
+        json={"data": [image, names, 0.3, None, None, most]},
         timeout=60,
     )
     if called.status_code != 200:
@@ -103,15 +103,31 @@ def test_a_picture_in_base64_is_taken(address):
     assert "event: complete" in answer and '"width": 400' in answer
 
 
+# Gradio looks only at paths of which their sender says that they are files.
+@pytest.mark.parametrize("said", [{"meta": {"_type": "gradio.FileData"}}, {"meta": {}}, {}])
 @pytest.mark.parametrize("key", ["path", "url"])
-def test_a_path_of_the_server_is_not_read(address, tmp_path, key):
+def test_a_path_of_the_server_is_not_read(address, tmp_path, key, said):
     secret = tmp_path / "secret.png"
     secret.write_text(SECRET)
-    for path in (str(secret), "/etc/passwd", "../../../etc/passwd", f"file://{secret}"):
-        answer = join_queue(address, {key: path, "meta": {"_type": "gradio.FileData"}})
+    for path in (str(secret), str(SCENE), "/etc/passwd", "../../etc/passwd", f"file://{secret}"):
+        answer = join_queue(address, {key: path, **said})
         assert "event: error" in answer and SECRET not in answer
+        # Not even whether it is a picture.
+        assert "decoded" not in answer
     fetched = httpx.get(f"{address}gradio_api/file={secret}", timeout=60)
     assert fetched.status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("a.png", "ship", 10), "`image` must be a file that was sent, but got str"),
+        ((None, ["ship", "harbor"], 10), "`classes` must be one text of names, but got ["),
+        ((None, "ship", "many"), "`max_instances` must be a positive integer, but got 'many'."),
+    ],
+)
+def test_values_of_wrong_types_are_told_in_a_sentence(address, values, message):
+    assert f'"error": "{message}' in join_queue(address, *values)
 
 
 def test_an_upload_too_large_is_refused(address):

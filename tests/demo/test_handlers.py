@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from score_hf.demo import handlers as handlers_module
-from score_hf.demo.handlers import Handlers, Visit, plain_errors
+from score_hf.demo.handlers import Handlers, Visit
 from score_hf.demo.tables import SEEN_WORDS
 from score_hf.demo.views import INSTANCES, VIEWS
 from tests.demo.conftest import NAMES, SCENE
@@ -90,17 +90,6 @@ def test_what_is_wrong_is_told_in_a_sentence(handlers, upload, names, message):
     assert message in caught.value.message and not caught.value.print_exception
 
 
-def test_memory_that_is_not_there_is_told():
-    with pytest.raises(gr.Error, match="not enough memory"), plain_errors():
-        raise MemoryError
-
-
-def test_our_own_fault_is_logged_and_not_shown(caplog):
-    with pytest.raises(gr.Error) as caught, plain_errors():
-        raise KeyError("/secret/path")
-    assert "secret" not in caught.value.message and "/secret/path" in caplog.text
-
-
 def test_filters_make_no_new_pass(handlers, engine, visit, monkeypatch):
     monkeypatch.setattr(engine, "segment", lambda *_: pytest.fail("the network ran"))
     monkeypatch.setattr(engine, "encode", lambda *_: pytest.fail("names were encoded"))
@@ -180,12 +169,22 @@ def test_the_api_answers_with_the_models_own_ensemble(handlers, objects):
         ({"beta": float("nan")}, "`beta` must be"),
         ({"max_instances": 0}, "`max_instances` must be a positive integer"),
         ({"max_instances": 2.5}, "`max_instances` must be a positive integer"),
+        ({"max_instances": "x"}, "`max_instances` must be a positive integer"),
+        ({"max_instances": True}, "`max_instances` must be a positive integer"),
+        ({"max_instances": [3]}, "`max_instances` must be a positive integer"),
+        ({"max_instances": float("nan")}, "`max_instances` must be a positive integer"),
     ],
 )
 def test_the_api_tells_what_is_wrong(handlers, options, message):
     with pytest.raises(gr.Error) as caught:
         handlers.segment(str(SCENE), NAMES, **options)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("classes", [["plane", "ship"], {"a": 1}, 5, True])
+def test_the_api_takes_names_as_one_text(handlers, classes):
+    with pytest.raises(gr.Error, match=r"`classes` must be one text of names, but got "):
+        handlers.segment(str(SCENE), classes)
 
 
 def test_the_vocabulary_is_shown_back_while_it_is_typed(handlers):
