@@ -28,6 +28,8 @@ from score_hf.drawn_scenes.vocabulary import DRAWN_VOCABULARY
 # Nothing of this world: each vocabulary has an unseen name of its own.
 _OWN_NAME = "thing number"
 _WARMING_ROUNDS, _STARTING_SECONDS, _SETTLING_SECONDS = 3, 120, 5
+# How long a client waits for the server to take a request; the machine may have other work.
+_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def run_load(clients: int, seconds: float, seed: int = 0) -> Load:
     vocabularies = _vocabularies(clients, seed)
     picture = str(sample_pictures()[0])
     with running_demo() as (address, process), ThreadPoolExecutor(clients) as pool:
-        visitors = [Client(address, verbose=False) for _ in range(clients)]
+        patience = {"timeout": _PATIENCE_SECONDS}
+        visitors = [Client(address, verbose=False, httpx_kwargs=patience) for _ in range(clients)]
 
         def ask(index: int) -> object:
             names = vocabularies[index]

@@ -1,6 +1,6 @@
 """How long one image takes, as multiples of its own general trunk's forward pass.
 
-python -m benchmarks.inference [--size 512] [--dtype float32] [--json FILE]
+python -m benchmarks.inference [--size 512] [--dtype float32] [--peers] [--json FILE]
 
 The yardstick T is `open_clip`'s visual trunk of `convnext_large_d_320` on the same input, timed in
 the same run in float32: a shared machine slows both alike. Weights are random; they do not change
@@ -9,7 +9,6 @@ the time of a forward pass, and the threshold keeps as many masks as a full pict
 
 import argparse
 import json
-import logging
 import statistics
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,17 @@ from score_hf import ScoreConfig, ScoreForInstanceSegmentation, ScoreImageProces
 from score_hf.drawn_scenes import draw_scene
 from score_hf.modeling.text_classifier import ScoreClassifier
 
-from .measure import cpu_clock, device_peak, peak_memory, seconds_of, timed_parts, wall_clock
+from .measure import (
+    build_yardstick,
+    cpu_clock,
+    device_peak,
+    seconds_of,
+    timed_parts,
+    wall_clock,
+)
+from .memory import peak_memory
+from .peers import PEERS, measure_peer
 
-YARDSTICK = "convnext_large_d_320"
 PARTS = (
     "general_trunk",
     "context_trunk",
@@ -31,15 +38,6 @@ PARTS = (
     "class_head",
     "region_integration",
 )
-
-
-def build_yardstick(device: torch.device) -> torch.nn.Module:
-    """Returns open_clip's own general trunk."""
-    import open_clip
-
-    logging.getLogger().setLevel(logging.ERROR)
-    with torch.device(device):
-        return open_clip.create_model(YARDSTICK).visual.trunk.eval()
 
 
 def build_model(dtype: str, device: torch.device, text_tower: bool) -> Any:
@@ -131,6 +129,8 @@ def show(figures: dict[str, Any]) -> None:
     for name, value in figures["multiples_of_T"].items():
         print(f"{name:24}{value:8.2f} T")
     print(f"{'peak above imports':24}{figures['peak_above_imports_gb']:8.2f} GB")
+    for name, peer in figures.get("peers", {}).items():
+        print(f"{name:24}{peer['whole']:8.2f} T{peer['peak_above_imports_gb']:8.2f} GB")
 
 
 def main() -> None:
@@ -149,9 +149,22 @@ def main() -> None:
         help="work of one CPU thread instead of wall time: steadier where others use the machine",
     )
     parser.add_argument("--without-text-tower", action="store_true", help="drop the text tower")
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        choices=PEERS,
+        default=(),
+        help="also time models of Transformers once, in float32 on the CPU: SAM 3 takes minutes",
+    )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
+    peers = PEERS if arguments.peers == [] else arguments.peers
     figures = run(arguments)
+    if peers:
+        figures["peers"] = {
+            name: measure_peer(name, arguments.size, arguments.classes, arguments.cpu_time)
+            for name in peers
+        }
     show(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -1,16 +1,17 @@
-"""Times of calls and of the parts of a model, and peaks of memory."""
+"""Times of calls and of the parts of a model, and what they are told in."""
 
-import resource
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-import psutil
 import torch
 from torch import nn
 
 Clock = Callable[[], float]
+
+YARDSTICK = "convnext_large_d_320"
 
 
 def wall_clock() -> float:
@@ -60,16 +61,15 @@ def timed_parts(parts: dict[str, nn.Module], clock: Clock) -> Iterator[dict[str,
         yield seconds
 
 
-def peak_memory() -> float:
-    """Returns the largest resident size of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 def device_peak() -> float | None:
     """Returns the largest memory that tensors took on the GPU, in GB; None without one."""
     return torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None
 
 
-def resident_memory() -> float:
-    """Returns the resident size of this process now, in GB."""
-    return psutil.Process().memory_info().rss / 1e9
+def build_yardstick(device: torch.device) -> torch.nn.Module:
+    """Returns open_clip's own general trunk."""
+    import open_clip
+
+    logging.getLogger().setLevel(logging.ERROR)
+    with torch.device(device):
+        return open_clip.create_model(YARDSTICK).visual.trunk.eval()

@@ -25,8 +25,9 @@ from score_hf import ScoreConfig, ScoreForInstanceSegmentation
 from score_hf.modeling.text_classifier import ScoreClassifier
 from score_hf.modeling.training_step import drawn_from
 
-from .inference import build_yardstick, random_vocabulary
-from .measure import cpu_clock, peak_memory, resident_memory, seconds_of, timed_parts
+from .inference import random_vocabulary
+from .measure import build_yardstick, cpu_clock, seconds_of, timed_parts
+from .memory import peak_memory, resident_memory
 from .straightforward import straightforward_losses
 
 FORMS = ("straightforward", "ours")

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..memory import forget_peak, peak_memory
 from .four_classes import CLASSES, SIDE
 
 
@@ -39,21 +40,9 @@ def measure(method: str, predictor: str, side: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     return {
         "seconds": seconds,
-        "mebibytes": peak_memory() - before,
+        "gigabytes": peak_memory() - before,
         "classes": score(objects, found),
     }
-
-
-def forget_peak() -> float:
-    """Starts a new peak of memory, where Linux can; returns the memory in use in MiB."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak_memory()
-
-
-def peak_memory() -> float:
-    """The peak of memory in MiB since it was forgotten."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def in_a_process(*arguments: str, limit: float | None = None) -> dict[str, Any] | None:
@@ -91,7 +80,7 @@ def print_methods(methods: list[str], side: int, limit: float) -> dict[str, Any]
                 f"{name} {one['f1']:.3f} ({one['found']} of {one['true']}, {one['duplicates']})"
                 for name, one in ((name, result["classes"][name]) for name in CLASSES)
             ]
-            cost = f"{result['seconds']:6.1f} s {result['mebibytes']:7.0f} MiB"
+            cost = f"{result['seconds']:6.1f} s {result['gigabytes']:6.2f} GB"
             print(f"  {method:24s}{cost}  {'  '.join(cells)}", flush=True)
     return results
 
@@ -108,7 +97,7 @@ def print_memory(sides: list[int]) -> dict[str, Any]:
         print(
             f"  {side:6d}^2  {result['tiles']:5d} tiles  {result['objects']:7d} objects  "
             f"tiles {result['tile_seconds']:6.1f} s  stitching and writing "
-            f"{result['stitch_seconds']:6.1f} s  peak {result['mebibytes']:5.0f} MiB",
+            f"{result['stitch_seconds']:6.1f} s  peak {result['gigabytes']:5.2f} GB",
             flush=True,
         )
     return results

@@ -15,6 +15,8 @@ from score_hf.scenes import Found, SceneOptions, SceneSegmenter, Tile
 from score_hf.scenes.result import restitch
 from score_hf.scenes.shards import WorkFolder
 
+from ..memory import forget_peak, peak_memory
+
 _CELL, _BLOCK = 64, 1024
 
 
@@ -49,10 +51,8 @@ def measure_whole(side: int) -> dict[str, Any]:
         side: Of the scene in pixels.
 
     Returns:
-        Seconds, tiles, objects, and the peak of memory in MiB of all but the drawing.
+        Seconds, tiles, objects, and the peak of memory in GB of all but the drawing.
     """
-    from .__main__ import forget_peak, peak_memory
-
     with tempfile.TemporaryDirectory() as folder:
         scene = _write(Path(folder) / "scene.tif", side)
         segmenter = SceneSegmenter(Cells(), ["box", "road"], "cells")
@@ -72,7 +72,7 @@ def measure_whole(side: int) -> dict[str, Any]:
         "objects": sum(result.counts.values()),
         "tile_seconds": whole - stitching,
         "stitch_seconds": stitching,
-        "mebibytes": peak,
+        "gigabytes": peak,
     }
 
 
