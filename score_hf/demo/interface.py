@@ -16,9 +16,9 @@ from .layout import lay_out_question, lay_out_result
 from .presets import list_presets
 from .scene_section import add_scene_section, can_take_scenes
 from .texts import BELOW, introduction
+from .waiting import CANCELLED, tell_waiting, told_failure
 
 TITLE = "SCORE: name what to find in an aerial picture"
-_CANCELLED = "Cancelled."
 _MODEL_QUEUE, _DRAWING_QUEUE, _DRAWING_AT_ONCE = "model", "drawing", 4
 
 # On a narrow screen the result lies below what was asked.
@@ -114,18 +114,15 @@ def _connect(
         example = examples[event.index]
         return str(example.picture), example.classes
 
-    def tell_failure(status: str) -> tuple[str, Any]:
-        # The page may take the end of a cancelled run for a failure.
-        told = status if status == _CANCELLED else "That did not work: see the message."
-        return told, gr.update(interactive=False)
-
     taken = asked["examples"].click(
         take_example, None, [asked["upload"], asked["names"]], **at_once
     )
     started = [asked["segment"].click, asked["names"].submit, taken.then]
+    for event in started:
+        tell_waiting(event, parts["status"], asked["cancel"])
     running = [run(event, trigger_mode="once") for event in started]
     asked["cancel"].click(
-        lambda: (_CANCELLED, gr.update(interactive=False)),
+        lambda: (CANCELLED, gr.update(interactive=False)),
         None,
         [parts["status"], asked["cancel"]],
         cancels=running,
@@ -134,7 +131,7 @@ def _connect(
     for one in running:
         one.success(None, None, None, js=_SCROLL_TO_RESULT, **at_once)
         one.failure(
-            tell_failure,
+            lambda told: (told_failure(told), gr.update(interactive=False)),
             parts["status"],
             [parts["status"], asked["cancel"]],
             **at_once,

@@ -10,6 +10,8 @@ import gradio as gr
 from ..inference import DEFAULT_THRESHOLD
 from .engine import DemoEngine
 from .errors import plain_errors
+from .handlers import save_picture
+from .waiting import CANCELLED, tell_waiting, told_failure
 from .whole_scenes import segment_scene
 
 _NEEDED = ("rasterio", "shapely", "pyogrio", "pyarrow", "pyproj", "geopandas", "folium")
@@ -46,27 +48,57 @@ def add_scene_section(engine: DemoEngine, names: gr.Textbox, queue: str) -> None
                 )
                 start = gr.Button("Segment the scene", variant="primary", elem_id="scene-start")
                 cancel = gr.Button("Cancel", interactive=False, elem_id="scene-cancel")
-        status = gr.HTML(elem_id="scene-status")
+        status = gr.HTML(
+            "",
+            html_template='<p role="status" aria-live="polite">${value}</p>',
+            elem_id="scene-status",
+        )
+        picture = gr.Image(
+            label="What was found",
+            type="filepath",
+            interactive=False,
+            visible=False,
+            buttons=["fullscreen"],
+            elem_id="scene-picture",
+        )
+        legend = gr.HTML(elem_id="scene-legend")
         drawn = gr.HTML(elem_id="scene-map")
         files = gr.File(
-            label="GeoPackage and GeoJSON", file_count="multiple", elem_id="scene-files"
+            label="For a GIS",
+            file_count="multiple",
+            interactive=False,
+            visible=False,
+            elem_id="scene-files",
         )
 
+    places: dict[str, Any] = {
+        "status": status,
+        "picture": picture,
+        "legend": legend,
+        "map": drawn,
+        "files": files,
+    }
+
     def run(path: str | None, text: str, lowest: float) -> Iterator[dict[Any, Any]]:
-        places = {"status": status, "map": drawn, "files": files}
-        yield {cancel: gr.update(interactive=True), drawn: "", files: None}
+        yield {
+            cancel: gr.update(interactive=True),
+            picture: gr.update(value=None, visible=False),
+            legend: "",
+            drawn: "",
+            files: gr.update(value=None, visible=False),
+        }
         with plain_errors():
             for shown in segment_scene(engine, path, text, lowest):
-                shown["status"] = escape(shown["status"])
-                yield {places[name]: value for name, value in shown.items()}
+                yield {places[name]: value for name, value in _as_updates(shown).items()}
         yield {cancel: gr.update(interactive=False)}
 
+    tell_waiting(start.click, status, cancel)
     running = start.click(
         run,
         [upload, names, threshold],
-        [status, drawn, files, cancel],
+        [*places.values(), cancel],
         api_visibility="private",
-        show_progress_on=drawn,
+        show_progress_on=status,
         concurrency_id=queue,
         concurrency_limit=1,
         trigger_mode="once",
@@ -77,10 +109,26 @@ def add_scene_section(engine: DemoEngine, names: gr.Textbox, queue: str) -> None
         "queue": False,
     }
     cancel.click(
-        lambda: ("Cancelled.", gr.update(interactive=False)),
+        lambda: (CANCELLED, gr.update(interactive=False)),
         None,
         [status, cancel],
         cancels=[running],
         **quietly,
     )
-    running.failure(lambda: gr.update(interactive=False), None, cancel, **quietly)
+    running.failure(
+        lambda told: (told_failure(told), gr.update(interactive=False)),
+        status,
+        [status, cancel],
+        **quietly,
+    )
+
+
+def _as_updates(shown: dict[str, Any]) -> dict[str, Any]:
+    sentence = escape(shown["status"])
+    updates = {**shown, "status": sentence}
+    if "picture" in shown:
+        path = save_picture(shown["picture"], "scene")
+        alternative = f"The scene with what was found in it. {shown['status']}"
+        updates["picture"] = gr.update(value=path, alt_text=alternative, visible=True)
+        updates["files"] = gr.update(value=shown["files"], visible=True)
+    return updates

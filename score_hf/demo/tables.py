@@ -1,6 +1,6 @@
 """Tables and sentences about a result; whatever a visitor typed is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..inference import NamedClass
@@ -101,12 +101,24 @@ def legend(parts: Sequence[Part], classes: Sequence[NamedClass], view: str) -> s
     counts: dict[int, float] = {}
     for part in parts:
         counts[part.label] = counts.get(part.label, 0) + _amount(part, view)
-    entries = []
-    for label in sorted(counts):
-        amount = f"{counts[label]:.1%}" if view == SEMANTIC else f"{counts[label]:.0f}"
-        name = escape(classes[label].name)
-        entries.append(f'<li>{_swatch(label)}{name} <span class="count">{amount}</span></li>')
-    return f'<ul class="chips" aria-label="Legend">{"".join(entries)}</ul>' if entries else ""
+    amounts = {
+        label: f"{counts[label]:.1%}" if view == SEMANTIC else f"{counts[label]:.0f}"
+        for label in sorted(counts)
+    }
+    return _legend({label: (classes[label].name, amount) for label, amount in amounts.items()})
+
+
+def count_chips(counts: Mapping[str, int]) -> str:
+    """Lists the classes of a scene with their colours.
+
+    Args:
+        counts: Objects by class name, in the order of the vocabulary.
+
+    Returns:
+        HTML.
+    """
+    found = enumerate(counts.items())
+    return _legend({label: (name, str(count)) for label, (name, count) in found if count})
 
 
 def tell(
@@ -146,6 +158,14 @@ def tell(
         f"{count} {classes} {where}; the best is {names[best_part.label]} with "
         f"{best_part.score:.2f}."
     )
+
+
+def _legend(entries: Mapping[int, tuple[str, str]]) -> str:
+    chips = [
+        f'<li>{_swatch(label)}{escape(name)} <span class="count">{amount}</span></li>'
+        for label, (name, amount) in entries.items()
+    ]
+    return f'<ul class="chips" aria-label="Legend">{"".join(chips)}</ul>' if chips else ""
 
 
 def _amount(part: Part, view: str) -> float:

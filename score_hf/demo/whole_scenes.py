@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 
 from .engine import DemoEngine, OpenedPicture
 from .found import find_objects
+from .scene_picture import draw_whole_scene
+from .tables import count_chips
 from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG", b"\xff\xd8\xff")
 _MAP_HEIGHT, _SHOWN_AT_MOST = 560, 3000
 _FLOOR = 0.05
+_SMALLER = "cut out a part, or run score-hf segment on your own machine"
 
 
 class Cancelled(Exception):
@@ -80,7 +84,7 @@ def segment_scene(
         threshold: Lowest score.
 
     Yields:
-        `status`, and at the end `map`, HTML, and `files`, paths.
+        `status`, and at the end `picture`, `legend` and `map`, both HTML, and `files`, paths.
 
     Raises:
         ValueError: If there is no upload, it is no scene, too large, or the names are not valid.
@@ -118,7 +122,10 @@ def segment_scene(
         cancelled.set()
     if isinstance(news, BaseException):
         raise news
-    yield _answer(news, has_crs)
+    yield {
+        **_answer(news, has_crs),
+        "picture": draw_whole_scene(path, options.reading, news, _SHOWN_AT_MOST),
+    }
 
 
 def _checked(upload: str | None) -> str:
@@ -153,6 +160,14 @@ def _check_size(
     """Refuses scenes of too many tiles; tells whether the scene has a place on the ground."""
     from ..scenes import Scene
 
+    most = engine.limits.scene_tiles
+    height, width = _size(path)
+    # Before GDAL copies or samples anything: a small file may hold a large scene.
+    if height * width > most * segmenter.tile_size**2:
+        raise ValueError(
+            f"The scene is {width} x {height} pixels, more than the {most} tiles of "
+            f"{segmenter.tile_size} that this demo takes: {_SMALLER}."
+        )
     try:
         with Scene(path, options.reading) as scene:
             tiles = len(segmenter.plan(scene, options).tiles)
@@ -160,20 +175,33 @@ def _check_size(
     except ValueError as error:
         # Where the server keeps its files is nothing for a visitor.
         raise ValueError(str(error).replace(path, Path(path).name)) from error
-    most = engine.limits.scene_tiles
     if tiles > most:
         raise ValueError(
-            f"The scene has {tiles} tiles, and this demo takes up to {most}: cut out a part, or "
-            "run score-hf segment on your own machine."
+            f"The scene has {tiles} tiles, and this demo takes up to {most}: {_SMALLER}."
         )
     return has_crs
+
+
+def _size(path: str) -> tuple[int, int]:
+    """Height and width of a scene as its file tells them."""
+    from ..scenes.extras import import_rasterio
+
+    rasterio = import_rasterio()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                return dataset.shape
+    except rasterio.errors.RasterioError as error:
+        reason = str(error).replace(path, Path(path).name)
+        raise ValueError(f"The scene {Path(path).name!r} cannot be opened ({reason}).") from error
 
 
 def _answer(result: "SceneResult", has_crs: bool) -> dict[str, Any]:
     if result.failed:
         raise ValueError(f"The scene cannot be read everywhere: {result.failed[0].reason}")
     found = ", ".join(f"{count} {name}" for name, count in result.counts.items() if count)
-    page = "<p>The scene has no place on the ground: its results are in pixels.</p>"
+    page = "<p>The scene has no place on the ground, so there is no map: results are in pixels.</p>"
     if has_crs:
         rendered = result.explore(limit=_SHOWN_AT_MOST).get_root().render()
         page = (
@@ -183,6 +211,7 @@ def _answer(result: "SceneResult", has_crs: bool) -> dict[str, Any]:
         )
     return {
         "status": f"Found: {found or 'nothing'}.",
+        "legend": count_chips(result.counts),
         "map": page,
         "files": [str(path) for path in result.outputs.values()],
     }

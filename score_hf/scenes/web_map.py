@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,9 @@ def make_map(table: Any, limit: int = DEFAULT_LIMIT) -> Any:
         table = table.nlargest(limit, "score")
     table = table.to_crs("OGC:CRS84")
     shown = [name for name in _SHOWN if name in table]
+    # Leaflet takes texts for markup, and the names may be anybody's.
+    texts = table[shown].select_dtypes(exclude="number")
+    table = table.assign(**{name: [_escaped(one) for one in texts[name]] for name in texts})
     figure = folium.Map(tiles=None, prefer_canvas=True, max_zoom=22)
     folium.TileLayer("OpenStreetMap", max_zoom=22, max_native_zoom=19).add_to(figure)
     folium.TileLayer(
@@ -102,3 +106,7 @@ def make_map(table: Any, limit: int = DEFAULT_LIMIT) -> Any:
         west, south, east, north = table.total_bounds.tolist()
         figure.fit_bounds([[south, west], [north, east]])
     return figure
+
+
+def _escaped(value: Any) -> Any:
+    return escape(value) if isinstance(value, str) else value

@@ -5,6 +5,7 @@ import pytest
 from score_hf.demo.found import filter_objects
 from score_hf.demo.tables import (
     HEADERS,
+    count_chips,
     legend,
     object_choices,
     object_rows,
@@ -12,6 +13,7 @@ from score_hf.demo.tables import (
     vocabulary_chips,
 )
 from score_hf.demo.views import INSTANCES, PANOPTIC, SEMANTIC, Wish, make_parts
+from score_hf.visualize import class_color
 
 
 class Text(HTMLParser):
@@ -87,3 +89,10 @@ def test_nothing_found_names_the_best(engine, result, objects):
     hidden = Wish(INSTANCES, 0.99, frozenset(), engine.about.ensemble, 100)
     assert tell(result, objects, [], hidden).endswith("at a threshold of 0.99.")
     assert legend([], result.classes, INSTANCES) == ""
+
+
+def test_a_scenes_legend_lists_what_was_found_in_the_colours_of_the_classes():
+    html = count_chips({"ship": 0, "<b>car</b>": 3})
+    text = Text(html)
+    assert text.text == "<b>car</b> 3" and text.tags == ["ul", "li", "span", "span"]
+    assert f"rgb{class_color(1)}" in html and count_chips({"ship": 0}) == ""

@@ -1,3 +1,4 @@
+import re
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from score_hf.demo.engine import DemoEngine
@@ -33,6 +35,10 @@ def test_a_geotiff_gives_a_map_and_files(engine, scene):
     *steps, last = segment_scene(engine, str(scene), NAMES, 0.3)
     assert steps[-1]["status"].startswith("4 of 4 tiles")
     assert last["status"].startswith("Found: ") and "storage tank" in last["status"]
+    assert last["picture"].size == (800, 640)
+    names = [one.name for one in engine.read_vocabulary(NAMES).classes]
+    found = [name for name in names if name in last["status"]]
+    assert found and re.findall(r"</span>([^<]+) <span", last["legend"]) == found
     assert "srcdoc=" in last["map"] and "allow-same-origin" not in last["map"]
     package, lonlat = (geopandas.read_file(path, rows=1000) for path in last["files"])
     assert package.crs.to_epsg() == 32632 and lonlat.crs.to_epsg() == 4326
@@ -43,6 +49,7 @@ def test_a_large_picture_gives_pixels(engine, tmp_path):
     path = tmp_path / "large.png"
     Image.open(SCENE).convert("RGB").save(path)
     *_, last = segment_scene(engine, str(path), NAMES, 0.3)
+    assert last["picture"].size == (400, 320)
     assert "in pixels" in last["map"] and [Path(one).suffix for one in last["files"]] == [".gpkg"]
 
 
@@ -80,6 +87,19 @@ def test_scenes_of_too_many_tiles_are_refused(engine, scene, monkeypatch):
     monkeypatch.setattr(engine, "limits", Limits(scene_tiles=3))
     with pytest.raises(ValueError, match="has 4 tiles, and this demo takes up to 3"):
         list(segment_scene(engine, str(scene), NAMES, 0.3))
+
+
+def test_a_small_file_with_a_large_scene_is_refused_before_it_is_read(
+    engine, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("score_hf.scenes.Scene", lambda *_: pytest.fail("it was opened"))
+    with rasterio.open(
+        tmp_path / "a.tif", "w", "GTiff", 60_000, 50_000, 3, dtype="uint8", SPARSE_OK=True
+    ):
+        pass
+    assert (tmp_path / "a.tif").stat().st_size < 10**6
+    with pytest.raises(ValueError, match=r"^The scene is 60000 x 50000 pixels, more than the 64 "):
+        list(segment_scene(engine, str(tmp_path / "a.tif"), NAMES, 0.3))
 
 
 @pytest.mark.parametrize("there", [True, False])

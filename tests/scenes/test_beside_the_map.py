@@ -218,6 +218,18 @@ def test_a_page_holds_the_surest_features(tmp_path):
         make_map(table)
 
 
+def test_a_map_takes_names_for_text_and_not_for_markup():
+    from score_hf.scenes.web_map import make_map
+
+    name = "</script><img src=x onerror=alert(1)>"
+    row = {"class_name": [name], "class_id": [0], "score": [0.5]}
+    table = geopandas.GeoDataFrame(row, geometry=geopandas.points_from_xy([8], [50]), crs=4326)
+    page = make_map(table).get_root().render()
+    # In the name of the layer and in the text under the pointer.
+    written = r"\u0026lt;/script\u0026gt;\u0026lt;img src=x onerror=alert(1)\u0026gt;"
+    assert page.count("onerror") == page.count(written) == 2 and '"score": 0.5' in page
+
+
 def test_rasters_of_a_part_lie_where_the_part_is(tmp_path):
     scene = write_raster(tmp_path / "s.tif", np.full((3, 150, 200), 9, dtype=np.uint8))
     with rasterio.open(scene) as dataset:
