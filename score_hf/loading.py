@@ -24,6 +24,7 @@ def load_model(
     model: str | os.PathLike[str] = DEFAULT_MODEL,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "float32",
+    argument: str = "model",
 ) -> tuple[ScoreForInstanceSegmentation, ScoreProcessor]:
     """Loads a model and its processor, ready for inference.
 
@@ -35,6 +36,7 @@ def load_model(
         dtype: Of the weights: "float32", "bfloat16" or "float16"; the pixel decoder stays in
             float32. "bfloat16-trunks": float32, but the matrix products of the image trunks are
             computed in bfloat16.
+        argument: What the caller calls `model`; named in the errors.
 
     Returns:
         The model in evaluation mode, and its processor.
@@ -45,7 +47,7 @@ def load_model(
             dtype are not available.
     """
     lowers_trunks = dtype == BFLOAT16_TRUNKS
-    location, device = _locate(model), check_device(device)
+    location, device = _locate(model, argument), check_device(device)
     dtype = check_dtype("float32" if lowers_trunks else dtype, (BFLOAT16_TRUNKS,))
     # The processor finds its parts through the auto classes, and would ask to run the code that a
     # saved model carries along.
@@ -62,7 +64,7 @@ def load_model(
     # Transformers raises whatever it stumbles over in a damaged folder.
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"`model` {str(model)!r} cannot be loaded: {reason}") from error
+        raise ValueError(f"`{argument}` {str(model)!r} cannot be loaded: {reason}") from error
     if lowers_trunks:
         loaded.lower_trunk_precision()
     return loaded.to(device), processor
@@ -126,11 +128,11 @@ def check_dtype(dtype: str | torch.dtype, further: Sequence[str] = ()) -> torch.
     return checked
 
 
-def _locate(model: str | os.PathLike[str]) -> str:
+def _locate(model: str | os.PathLike[str], argument: str) -> str:
     """Gives the folder or hub id that Transformers can load."""
     if not isinstance(model, str | os.PathLike):
         raise TypeError(
-            "`model` must be a folder, a bundled model or a hub id, but got "
+            f"`{argument}` must be a folder, a bundled model or a hub id, but got "
             f"{type(model).__name__}."
         )
     name = os.fspath(model)
@@ -141,14 +143,15 @@ def _locate(model: str | os.PathLike[str]) -> str:
         return str(bundled_model(name))
     if name and folder.is_dir():
         raise ValueError(
-            f"`model` is the folder {name!r}, which has no config.json: give a folder that "
+            f"`{argument}` is the folder {name!r}, which has no config.json: give a folder that "
             "`save_pretrained` wrote."
         )
     if not isinstance(model, str) or "/" not in name or not _is_hub_id(name):
         bundled = ", ".join(bundled_models()) or "none"
+        found = f"{name!r} is a file" if folder.is_file() else f"there is no {name!r}"
         raise ValueError(
-            f"`model` must be a folder, a bundled model ({bundled}) or a hub id such as "
-            f"'owner/name', but there is no {name!r}."
+            f"`{argument}` must be a folder, a bundled model ({bundled}) or a hub id such as "
+            f"'owner/name', but {found}."
         )
     return name
 

@@ -4,12 +4,12 @@ from functools import wraps
 from typing import Any
 
 from ..training import evaluate as training
-from .terminal import plain_messages, quiet_transformers
+from .terminal import option_names, plain_messages, quiet_transformers
 
 
 @wraps(training.evaluate)
 def evaluate(**options: Any) -> None:
     """Runs the evaluation, with errors as sentences."""
     quiet_transformers()
-    with plain_messages():
+    with plain_messages(names=option_names(training.evaluate)):
         training.evaluate(**options)

@@ -65,7 +65,9 @@ Source = str | os.PathLike[str] | Mapping[str, Tensor] | ScoreForInstanceSegment
 
 
 @torch.no_grad()
-def init_from(model: ScoreForInstanceSegmentation, *sources: Source) -> InitializationReport:
+def init_from(
+    model: ScoreForInstanceSegmentation, *sources: Source, argument: str = "source"
+) -> InitializationReport:
     """Fills a model with everything of its sources that fits: the start of a training.
 
     What several sources have is taken from the first. What a source calls random itself
@@ -78,6 +80,7 @@ def init_from(model: ScoreForInstanceSegmentation, *sources: Source) -> Initiali
         model: The model; its values change in place, in their type and on their device.
         *sources: Each a folder, bundled model or hub id of this project; a checkpoint file of SCORE
             or FC-CLIP; tensors under our names or the original's; or a model.
+        argument: What the caller calls a source; named in the errors.
 
     Returns:
         What was filled, what stays random and what was not needed.
@@ -91,13 +94,13 @@ def init_from(model: ScoreForInstanceSegmentation, *sources: Source) -> Initiali
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     without_place: dict[str, None] = {}
     for source in sources:
-        tensors = _read_source(source)
+        tensors = _read_source(source, argument)
         placed = {name: ours[name] for name in tensors if name in ours}
         fitting = [name for name, target in placed.items() if tensors[name].shape == target.shape]
         if not fitting:
             named = f" {str(source)!r}" if isinstance(source, str | os.PathLike) else ""
             raise ValueError(
-                f"`source`{named} must hold weights of SCORE or FC-CLIP, but none of its "
+                f"`{argument}`{named} must hold weights of SCORE or FC-CLIP, but none of its "
                 f"{len(tensors)} tensors fits this model; the first are "
                 f"{', '.join(list(tensors)[:3]) or 'none'}."
             )
@@ -142,7 +145,7 @@ def parts_of(names: Iterable[str]) -> list[str]:
     return sorted({name.partition(".")[0] for name in names})
 
 
-def _read_source(source: Source) -> dict[str, Tensor]:
+def _read_source(source: Source, argument: str) -> dict[str, Tensor]:
     if isinstance(source, ScoreForInstanceSegmentation):
         untrained = source.config.untrained_parts
         tensors = source.state_dict()
@@ -158,7 +161,7 @@ def _read_source(source: Source) -> dict[str, Tensor]:
 
         tensors = read_tensors(Path(source))
     else:
-        return _read_source(load_model(source, device="cpu")[0])
+        return _read_source(load_model(source, device="cpu", argument=argument)[0], argument)
     if any(name.startswith(ORIGINAL_ROOTS) for name in tensors):
         ours, unused = from_original(tensors)
         tensors = {**ours, **{name: tensors[name] for name in unused}}

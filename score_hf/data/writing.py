@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
+from ..exclusive import exclusively
 from .checking import row_of_record
 from .prepared_folder import (
     agree_on_classes,
@@ -73,21 +73,15 @@ def write_split(
     advance = advance or (lambda images: None)
     work = work_folder(output, source.split)
     work.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / f"{work.name}.lock")
-    try:
-        with lock.acquire(timeout=0):
-            summary = _finished(output, source.split, fingerprint)
-            if summary is None:
-                summary = _write(source, output, work, fingerprint, images_per_shard, advance)
-            else:
-                advance(len(source.keys))
-            shutil.rmtree(work)
-            write_readme(output)
-    except Timeout as error:
-        raise ValueError(
-            f"`--output` {str(output)!r}: another process is preparing the split {source.split!r}."
-        ) from error
-    Path(lock.lock_file).unlink(missing_ok=True)
+    busy = f"`--output` {str(output)!r}: another process is preparing the split {source.split!r}."
+    with exclusively(output / f"{work.name}.lock", busy):
+        summary = _finished(output, source.split, fingerprint)
+        if summary is None:
+            summary = _write(source, output, work, fingerprint, images_per_shard, advance)
+        else:
+            advance(len(source.keys))
+        shutil.rmtree(work)
+        write_readme(output)
     return summary
 
 

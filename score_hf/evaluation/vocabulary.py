@@ -132,17 +132,18 @@ def read_training_names(source: str) -> list[str]:
         ValueError: If it is neither.
     """
     if Path(source).is_file():
-        return read_names(Path(source))
+        return read_names(Path(source), "--seen-from")
     # The classes of all splits are the same, and streaming reads no more than what they are.
     split = split_names(source, "--seen-from")[0]
     return class_names(load_split(source, split, streaming=True, argument="--seen-from"))
 
 
-def read_names(path: Path) -> list[str]:
+def read_names(path: Path, argument: str) -> list[str]:
     """Reads class names from a text file.
 
     Args:
         path: Commas, semicolons and new lines separate classes, `|` separates synonyms.
+        argument: What the caller calls it; named in the errors.
 
     Returns:
         One item a class.
@@ -151,8 +152,12 @@ def read_names(path: Path) -> list[str]:
         ValueError: If it is no text file, or names no class.
     """
     if not path.is_file():
-        raise ValueError(f"There is no text file {str(path)!r} to read class names from.")
+        raise ValueError(
+            f"`{argument}` must be a text file with class names, but there is no {str(path)!r}."
+        )
     try:
-        return parse_class_names(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"The file {str(path)!r} holds no class names ({error})") from error
+        return parse_class_names(path.read_text(encoding="utf-8"), argument)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`{argument}` must be a text file in UTF-8, but {str(path)!r} is not ({error})."
+        ) from error

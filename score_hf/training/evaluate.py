@@ -4,13 +4,18 @@ torchrun --nproc_per_node 2 -m score_hf.training.evaluate --dataset DIR --split 
 """
 
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .extras import missing_packages
+
+if TYPE_CHECKING:
+    from ..evaluation.processes import Processes
 
 
 class OutOfVocabulary(str, Enum):
@@ -144,26 +149,16 @@ def evaluate(
     from ..loading import load_model
     from ..processing.prompts import parse_class_names
 
-    written = [path for path in (output, predictions, report) if path is not None]
-    if len({path.absolute() for path in written}) < len(written):
-        raise ValueError(
-            "`--output`, `--predictions` and `--report` must be different files, got "
-            f"{', '.join(map(str, written))}."
-        )
-    for path in written:
-        if path.is_dir():
-            raise ValueError(
-                "`--output`, `--predictions` and `--report` must be files, but "
-                f"{str(path)!r} is a folder."
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
+    _make_places({"--output": output, "--predictions": predictions, "--report": report})
+    extra = [] if extra_names is None else parse_class_names(extra_names, "--extra-names")
     model = model or DEFAULT_MODEL
-    with launched_processes() as (processes, own_device):
+    with launched_processes() as (processes, own_device), _alone(output, processes):
         training_names = None if seen_from is None else read_training_names(seen_from)
-        asked = None if prompts is None else read_names(prompts)
+        asked = None if prompts is None else read_names(prompts, "--prompts")
         loaded, processor = load_model(model, device or own_device, dtype)
         if context_text_from is not None:
-            borrow_context_text(loaded, load_model(context_text_from, "cpu", dtype)[0])
+            source, _ = load_model(context_text_from, "cpu", dtype, "context_text_from")
+            borrow_context_text(loaded, source)
         # Last: a large set takes minutes to unpack.
         rows = load_split(dataset, split, streaming)
         folder = output.with_name(f"{output.stem}-predictions")
@@ -177,7 +172,7 @@ def evaluate(
             out_of_vocabulary=None if out_of_vocabulary is None else out_of_vocabulary.value,
             prompts=asked,
             training_names=training_names,
-            extra_names=[] if extra_names is None else parse_class_names(extra_names),
+            extra_names=extra,
             sweep=sweep,
             threshold=threshold,
             batch_size=batch_size,
@@ -197,6 +192,39 @@ def evaluate(
             shutil.rmtree(folder)
             print_figures(figures)
             typer.echo(f"{figures['num_images']} images, figures written to {output}")
+
+
+def _make_places(files: Mapping[str, Path | None]) -> None:
+    """Checks by option that files can be written, and makes the folders that they go to."""
+    written = {option: path for option, path in files.items() if path is not None}
+    if len({path.absolute() for path in written.values()}) < len(written):
+        raise ValueError(
+            "`--output`, `--predictions` and `--report` must be different files, got "
+            f"{', '.join(map(str, written.values()))}."
+        )
+    for option, path in written.items():
+        if path.is_dir():
+            raise ValueError(f"`{option}` must be a file, but {str(path)!r} is a folder.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ValueError(
+                f"`{option}` must be a file in a folder, but {str(path.parent)!r} is a file or "
+                "lies below one."
+            ) from error
+
+
+@contextmanager
+def _alone(output: Path, processes: "Processes") -> Iterator[None]:
+    """Keeps other evaluations out that would write the same files."""
+    from ..exclusive import exclusively
+
+    if not processes.is_first:
+        yield
+        return
+    busy = f"`--output` {str(output)!r}: another evaluation is at it; wait for it, or end it first."
+    with exclusively(output.with_name(f".{output.name}.lock"), busy):
+        yield
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ from .pretraining_recipe import (
     PretrainingRecipe,
     load_pretraining_recipe,
 )
+from .processes import own_folder
 from .recipe import ScheduleRecipe
 from .recipe_files import recipe_names
 from .run_log import RunLog
@@ -252,7 +253,8 @@ def main() -> None:
     changes = [f"{name}={value}" for name, value in given.items() if value is not None]
     try:
         recipe = load_pretraining_recipe(options.recipe, [*changes, *options.set])
-        pretrain(recipe, options.output, options.resume)
+        with own_folder(options.output):
+            pretrain(recipe, options.output, options.resume)
     except (OSError, ValueError) as error:
         raise SystemExit(f"pretrain: {' '.join(str(error).split())}") from None
 

@@ -2,18 +2,48 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
+from ..exclusive import exclusively
 from ..modeling.loss_score import sum_class_weights
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..modeling.training_step import ScoreTrainingStep
 from .batches import Spread, TrainingBatch
 from .recipe import Recipe
 from .seeds import KERNEL, seed_of
+
+
+@contextmanager
+def own_folder(output: Path) -> Iterator[None]:
+    """Makes the folder of a run and keeps other trainings out of it.
+
+    Args:
+        output: The folder.
+
+    Raises:
+        ValueError: If it cannot be made, or another training is at it.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"`--output` must be a folder, but {str(output)!r} is a file or lies below one."
+        ) from error
+    if int(os.environ.get("RANK", "0")) > 0:
+        yield
+        return
+    busy = (
+        f"`--output` {str(output)!r}: another training writes to it; if it is one whose launcher "
+        "was killed, end its processes first."
+    )
+    with exclusively(output / ".training.lock", busy):
+        yield
 
 
 def start_processes(recipe: Recipe, output: Path) -> Accelerator:

@@ -9,6 +9,20 @@ import yaml
 RECIPES = Path(__file__).parent / "recipes"
 
 
+class _OneOfAName(yaml.SafeLoader):
+    """Refuses a name that is given twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        known = set()
+        for name, _ in node.value:
+            if name.value in known:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name.value!r} stands there twice", name.start_mark
+                )
+            known.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
 def recipe_names(folder: Path = RECIPES) -> list[str]:
     """Lists the recipes that come with the package, in one of its folders."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
@@ -54,7 +68,7 @@ def _read_file(
     if path in chain:
         raise ValueError(f"The recipe {path.name!r} is based on itself.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = yaml.load(path.read_text(encoding="utf-8"), _OneOfAName) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {reason}.") from error

@@ -42,16 +42,17 @@ def start_model(
             "folder of `score-hf convert`, a bundled model or a hub id."
         )
     name, *others = recipe.sources
+    argument = "recipe.model.init_from"
     sources: list[Any] = others
     if name in _RANDOM_STARTS:
         config, processor = _RANDOM_STARTS[name]()
     else:
-        first, processor = load_model(name, device="cpu")
+        first, processor = load_model(name, device="cpu", argument=argument)
         config, sources = first.config, [first, *others]
     cleared = {"stored_synonyms": 0, "text_tower": True, "untrained_parts": []}
     model = ScoreForInstanceSegmentation(_changed(config, {**recipe.config, **cleared}))
     if sources:
-        report = init_from(model, *sources)
+        report = init_from(model, *sources, argument=argument)
         for line in report.lines():
             say(line)
         # The rest is trained now.

@@ -42,7 +42,7 @@ from .parameters import (
     set_learning_rate,
 )
 from .periodic_evaluation import PeriodicEvaluation
-from .processes import check_finite, share_step, start_processes
+from .processes import check_finite, own_folder, share_step, start_processes
 from .recipe import Recipe, load_recipe
 from .recipe_files import recipe_names
 from .region_text import region_text_loss
@@ -279,7 +279,8 @@ def main() -> None:
         if options.push_to_hub is not None:
             check_connection()
             check_repo_id(options.push_to_hub)
-        folder = train(recipe, options.output, options.resume)
+        with own_folder(options.output):
+            folder = train(recipe, options.output, options.resume)
         if options.push_to_hub is not None and PartialState().is_main_process:
             print(*push_folder(folder, options.push_to_hub), sep="\n")
     except (FloatingPointError, OSError, ValueError) as error:

@@ -64,11 +64,14 @@ def test_training_names_of_a_dataset_and_of_a_file(tmp_path):
 
 
 def test_files_without_names(tmp_path):
-    with pytest.raises(ValueError, match=r"There is no text file '.*nothing\.txt'"):
-        read_names(tmp_path / "nothing.txt")
+    with pytest.raises(ValueError, match=r"`names` must be .* no '.*nothing\.txt'"):
+        read_names(tmp_path / "nothing.txt", "names")
     (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(ValueError, match=r"empty\.txt' holds no class names"):
-        read_names(tmp_path / "empty.txt")
+    with pytest.raises(ValueError, match="`names` must name at least one class"):
+        read_names(tmp_path / "empty.txt", "names")
+    (tmp_path / "latin.txt").write_bytes("Mühle".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"`names` must be a text file in UTF-8, but '.*latin"):
+        read_names(tmp_path / "latin.txt", "names")
     with pytest.raises(ValueError, match=r"`--seen-from` .* is neither a folder"):
         read_training_names(str(tmp_path / "nothing"))
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from score_hf.cli import app
 from score_hf.data.loading import coco_ground_truth
+from score_hf.exclusive import exclusively
 from tests.evaluation.made_sets import (
     NAMES,
     instance_rows,
@@ -161,7 +162,7 @@ def test_figures_of_partly_right_predictions(
 
 def test_killed_evaluation_does_not_go_on_with_other_settings(tiny_folder, folder, killed):
     code, told = run(*options(tiny_folder, folder, killed), "--alpha", 0.1)
-    assert code == 2 and "unfinished predictions made with `alpha` 0.4 instead of 0.1" in told
+    assert code == 2 and "unfinished predictions made with `--alpha` 0.4 instead of 0.1" in told
 
 
 def test_command_line(tiny_folder, tmp_path):
@@ -210,17 +211,23 @@ def test_trunks_in_bfloat16(tiny_folder, tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"--dataset": "nothing"}, "`dataset` 'nothing' is neither a folder"),
-        ({"--split": "test"}, "`split` must be one of val of `dataset`"),
-        ({"--model": "nothing"}, "`model` must be a folder"),
-        ({"--alpha": 2}, "`alpha` must be a number between 0 and 1, but got 2.0"),
+        ({"--dataset": "nothing"}, "`--dataset` 'nothing' is neither a folder"),
+        ({"--split": "test"}, "`--split` must be one of val of `--dataset`"),
+        ({"--model": "nothing"}, "`--model` must be a folder"),
+        ({"--context-text-from": "nothing"}, "`--context-text-from` must be a folder"),
+        ({"--alpha": 2}, "`--alpha` must be a number between 0 and 1, but got 2.0"),
         ({"--seen-from": "nothing"}, "`--seen-from` 'nothing' is neither a folder"),
-        ({"--prompts": "nothing"}, "There is no text file 'nothing'"),
-        ({"--device": "gpu"}, "`device` must be"),
-        ({"--dtype": "half"}, "`dtype` must be one of float32, bfloat16, float16, bfloat16-trunks"),
+        ({"--prompts": "nothing"}, "`--prompts` must be a text file with class names"),
+        ({"--device": "gpu"}, "`--device` must be"),
+        (
+            {"--dtype": "half"},
+            "`--dtype` must be one of float32, bfloat16, float16, bfloat16-trunks",
+        ),
         ({"--output": "a.json", "--predictions": "a.json"}, "must be different files, got a.json"),
-        ({"--output": "."}, "must be files, but '.' is a folder"),
-        ({"--task": "semantic", "--sweep": None}, "`sweep` is for the task 'instance'"),
+        ({"--output": "."}, "`--output` must be a file, but '.' is a folder"),
+        ({"--report": f"{__file__}/a.html"}, "`--report` must be a file in a folder"),
+        ({"--extra-names": ","}, "`--extra-names` must name at least one class"),
+        ({"--task": "semantic", "--sweep": None}, "`--sweep` is for the task 'instance'"),
     ],
 )
 def test_bad_options_are_told_in_one_line(
@@ -239,6 +246,15 @@ def test_bad_options_are_told_in_one_line(
     line = told.strip().splitlines()[-1]
     assert line.startswith("score-hf: ") and message in line
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_two_evaluations_do_not_write_one_file_at_once(tiny_folder, folder, tmp_path):
+    with exclusively(tmp_path / ".metrics.json.lock", "the test holds it"):
+        code, told = run(*options(tiny_folder, folder, tmp_path))
+    assert code == 2 and "`--output`" in told and "another evaluation is at it" in told
+    code, told = run(*options(tiny_folder, folder, tmp_path))
+    assert code == 0, told
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_module_tells_bad_options_in_one_line(folder, tmp_path):

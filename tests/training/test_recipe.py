@@ -109,6 +109,7 @@ def test_streams_cannot_replace_damaged_images():
         ("seed: 1", "`recipe` must say its `steps`"),
         ("steps: [", "is no valid YAML"),
         ("- steps", "must be a list of `name: value`"),
+        ("base: isaid\ndata: {split: a}\ndata: {workers: 1}", "no valid YAML: 'data' stands there"),
         ("base: recipe.yaml", "is based on itself"),
         ("base: isayd", "There is no recipe 'isayd': give a YAML file or one of drawn, isaid"),
     ],

@@ -85,7 +85,8 @@ def test_what_is_random_and_frozen_stays_told(tmp_path):
     [
         (None, "`recipe.model.init_from` must name the model"),
         ((), "`recipe.model.init_from` must name the model"),
-        ("no/model", "`model` 'no/model'"),
+        ("no/model", "`recipe.model.init_from` 'no/model'"),
+        (("score-tiny", "no/model"), "`recipe.model.init_from` 'no/model'"),
     ],
 )
 def test_a_start_that_is_not_there_is_told(monkeypatch, start, message):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.drawn_scenes import DRAWN_VOCABULARY
+from score_hf.exclusive import exclusively
 from score_hf.training import train as script
 from score_hf.training.recipe import load_recipe
 from tests.conversion.hub_stand_in import OWNER, TOKEN, hub_stand_in
@@ -280,15 +281,31 @@ def test_free_trunks_learn_with_the_prompts_of_each_step(tmp_path):
             "train: `recipe.data.class_names` has 'boat', but the classes are",
         ),
         (["isaid", "--dataset", "nowhere"], "train: `recipe.data.dataset` 'nowhere' is neither"),
+        (["drawn", "--output", __file__], "train: `--output` must be a folder, but"),
+        (["drawn", "--output", f"{__file__}/run"], "train: `--output` must be a folder, but"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(monkeypatch, tmp_path, arguments, message):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     options = ["--output", str(tmp_path / "run"), "--mixed-precision", "no"]
-    monkeypatch.setattr("sys.argv", ["train", *arguments, *options])
+    monkeypatch.setattr("sys.argv", ["train", *options, *arguments])
     with pytest.raises(SystemExit, match=message) as raised:
         script.main()
     assert "\n" not in str(raised.value)
+
+
+def test_two_trainings_do_not_write_one_folder_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(script, "train", lambda *_: tmp_path / "last")
+    monkeypatch.setattr("sys.argv", ["train", "drawn", "--output", str(tmp_path)])
+    with exclusively(tmp_path / ".training.lock", "the test holds it"):
+        with pytest.raises(SystemExit, match=r"`--output` .*: another training writes to it"):
+            script.main()
+        # The first process of a training holds it for all of them.
+        monkeypatch.setenv("RANK", "1")
+        script.main()
+    monkeypatch.setenv("RANK", "0")
+    script.main()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_model_is_pushed_at_the_end(prepared, tiny_folder, tmp_path, monkeypatch, capsys):

@@ -4,12 +4,12 @@ import json
 import math
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -120,7 +120,6 @@ def kill_when(arguments: list[str], is_time, delay: float = 0.0) -> bool:
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     deadline = time.monotonic() + 900
     while process.poll() is None and not is_time():
@@ -129,7 +128,10 @@ def kill_when(arguments: list[str], is_time, delay: float = 0.0) -> bool:
     time.sleep(delay)
     over = process.poll() is not None
     if not over:
-        os.killpg(process.pid, signal.SIGKILL)
+        # What a launcher starts outlives it: each is killed by itself, the launcher first.
+        launcher = psutil.Process(process.pid)
+        for one in (launcher, *launcher.children(recursive=True)):
+            one.kill()
     process.wait()
     return not over
 
