@@ -38,7 +38,8 @@ def encode_mask(mask: torch.Tensor, left: int, top: int, size: tuple[int, int]) 
     # COCO runs down the columns: a border of zeros above and below ends each run in its column.
     rows, across = mask.shape
     columns = np.zeros((across, rows + 2), dtype=bool)
-    columns[:, 1:-1] = mask.cpu().numpy().T
+    # NumPy is slow to turn booleans around.
+    columns[:, 1:-1] = mask.t().contiguous().cpu().numpy()
     changed = np.flatnonzero(columns[:, 1:] != columns[:, :-1])
     column, row = np.divmod(changed, rows + 1)
     changes = (left + column) * height + top + row

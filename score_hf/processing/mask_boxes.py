@@ -96,7 +96,15 @@ class _Axis:
         weight = weight[:, None] if dimension == 0 else weight
         lower = values.index_select(dimension, self.lower[pixels] - offset)
         upper = values.index_select(dimension, self.upper[pixels] - offset)
-        return lower * (1 - weight) + upper * weight
+        # In place: fresh memory costs more than the sums.
+        return lower.mul_(1 - weight).addcmul_(upper, weight)
+
+
+def _enlarge(grid: torch.Tensor, dimension: int) -> torch.Tensor:
+    """Enlarges cells to pixels along one dimension, bilinearly."""
+    cells = grid.shape[dimension]
+    pixels = MASK_STRIDE * cells
+    return _Axis(cells, pixels, grid.device).resize(grid, dimension, 0, slice(0, pixels))
 
 
 class MaskMaker:
@@ -134,22 +142,19 @@ class MaskMaker:
         if bottom == top or rows.stop <= rows.start or columns.stop <= columns.start:
             nothing = torch.zeros(0, 0, dtype=torch.bool, device=grid.device)
             return MaskPiece(query, nothing, left=0, top=0, area=0, quality=0.0)
-        pixels = nn.functional.interpolate(
-            grid[None, None],
-            size=(MASK_STRIDE * grid.shape[0], MASK_STRIDE * grid.shape[1]),
-            mode="bilinear",
-            align_corners=False,
-        )[0, 0]
+        pixels = _enlarge(_enlarge(grid, 1), 0)
         logits = self.columns.resize(pixels, 1, MASK_STRIDE * first_column, columns)
         logits = self.rows.resize(logits, 0, MASK_STRIDE * first_row, rows)
         mask = logits > self.threshold
-        area = int(mask.sum())
+        area = int(mask.count_nonzero())
         left, top, right, bottom = boxes_around(mask[None])[0].tolist()
+        # What is outside of the mask has probability 0: faster than a product with booleans.
+        inside = nn.functional.threshold(logits, self.threshold, -torch.inf)
         return MaskPiece(
             query,
             mask[top:bottom, left:right],
             left=columns.start + left,
             top=rows.start + top,
             area=area,
-            quality=float(logits.sigmoid().mul_(mask).sum() / (area + 1e-6)),
+            quality=float(inside.sigmoid_().sum() / (area + 1e-6)),
         )
