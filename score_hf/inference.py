@@ -13,13 +13,17 @@ from torch import Tensor
 
 from .bundled import DEFAULT_MODEL
 from .loading import load_model
-from .modeling.modeling_score import ScoreForInstanceSegmentation
+from .modeling.modeling_score import (
+    ScoreForInstanceSegmentation,
+    ScoreForInstanceSegmentationOutput,
+)
 from .modeling.text_classifier import ScoreClassifier
 from .processing.image_loading import open_image, to_8_bits
 from .processing.image_sizes import height_and_width
 from .processing.predictions import check_count, check_fraction
 from .processing.processing_score import ScoreProcessor
 from .processing.prompts import check_class_names, shortened
+from .reading_ahead import ahead
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 Progress = Callable[[int, int | None], None]
@@ -66,6 +70,10 @@ class _PreparedImage:
     image: Image.Image | Tensor
     pixel_values: Tensor
     pixel_mask: Tensor
+
+
+# Pictures of one size, or one that could not be read.
+_Batch = list[_PreparedImage] | SegmentedImage
 
 
 class Segmenter:
@@ -167,13 +175,14 @@ class Segmenter:
     ) -> Iterator[SegmentedImage]:
         """Segments images, one after the other.
 
-        An image that cannot be read gives a result that says so, and the rest goes on. Only
+        The next image is read, and the last one finished, while the network computes. An image
+        that cannot be read gives a result that says so, and the rest goes on. Only
         neighbours of the same padded size are computed together, so that the result of an image
         does not depend on the others.
 
         Args:
             images: Paths, http(s) addresses, PIL images, arrays or tensors; one, or an iterable
-                of them, which is read as results are asked for.
+                of them, which is read as results are asked for, two or three ahead.
             threshold: Lowest score of an instance.
             max_detections: How many instances an image can have; None: what the processor says.
             batch_size: How many images are computed together at most.
@@ -218,20 +227,14 @@ class Segmenter:
         batch_size: int,
         options: dict[str, Any],
     ) -> Iterator[SegmentedImage]:
-        batch: list[_PreparedImage] = []
-        for index, source in enumerate(sources):
-            item = self._prepare(index, source)
-            if batch and not _fits(item, batch, batch_size):
-                yield from self._compute(batch, classifier, options)
-                batch = []
-            if isinstance(item, SegmentedImage):
-                yield item
-            else:
-                batch.append(item)
-        if batch:
-            yield from self._compute(batch, classifier, options)
+        prepared = ahead(lambda numbered: self._prepare(*numbered), enumerate(sources))
+        computed = (
+            (batch, self._compute(batch, classifier)) for batch in _batches(prepared, batch_size)
+        )
+        for results in ahead(lambda pair: self._finish(*pair, options), computed):
+            yield from results
 
-    def _prepare(self, index: int, source: ImageSource) -> "_PreparedImage | SegmentedImage":
+    def _prepare(self, index: int, source: ImageSource) -> _PreparedImage | SegmentedImage:
         """Reads and resizes one image; what is wrong with it becomes its result."""
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         if path is None:
@@ -253,18 +256,34 @@ class Segmenter:
 
     @torch.inference_mode()
     def _compute(
-        self,
-        batch: list[_PreparedImage],
-        classifier: ScoreClassifier | None,
-        options: dict[str, Any],
-    ) -> list[SegmentedImage]:
+        self, batch: _Batch, classifier: ScoreClassifier | None
+    ) -> ScoreForInstanceSegmentationOutput | None:
+        """Passes a batch through the network; None if it does not fit into memory."""
+        if isinstance(batch, SegmentedImage):
+            return None
         device, dtype = self.model.device, self.model.dtype
         try:
-            outputs = self.model(
+            return self.model(
                 pixel_values=torch.cat([item.pixel_values for item in batch]).to(device, dtype),
                 pixel_mask=torch.cat([item.pixel_mask for item in batch]).to(device),
                 classifier=classifier,
             )
+        except (MemoryError, torch.cuda.OutOfMemoryError):
+            return None
+
+    @torch.inference_mode()
+    def _finish(
+        self,
+        batch: _Batch,
+        outputs: ScoreForInstanceSegmentationOutput | None,
+        options: dict[str, Any],
+    ) -> list[SegmentedImage]:
+        """Makes the results of a batch."""
+        if isinstance(batch, SegmentedImage):
+            return [batch]
+        try:
+            if outputs is None:
+                raise MemoryError
             found = self.processor.post_process_instance_segmentation(
                 outputs, target_sizes=[height_and_width(item.image) for item in batch], **options
             )
@@ -308,6 +327,21 @@ def segment(
 def _named_class(name: str, seen: bool | None) -> NamedClass:
     synonyms = tuple(synonym.strip() for synonym in name.split(","))
     return NamedClass(synonyms[0], synonyms, seen)
+
+
+def _batches(prepared: Iterable[_PreparedImage | SegmentedImage], limit: int) -> Iterator[_Batch]:
+    """Puts neighbours of one size together; what could not be read stands alone."""
+    batch: list[_PreparedImage] = []
+    for item in prepared:
+        if batch and not _fits(item, batch, limit):
+            yield batch
+            batch = []
+        if isinstance(item, SegmentedImage):
+            yield item
+        else:
+            batch.append(item)
+    if batch:
+        yield batch
 
 
 def _fits(item: _PreparedImage | SegmentedImage, batch: list[_PreparedImage], limit: int) -> bool:

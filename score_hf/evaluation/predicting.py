@@ -1,9 +1,7 @@
 """Runs the model over a dataset's images, one record an image."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,9 +13,9 @@ from ..modeling.modeling_score import (
 from ..modeling.text_classifier import ScoreClassifier
 from ..processing.image_loading import to_8_bits
 from ..processing.processing_score import ScoreProcessor
+from ..reading_ahead import ahead
 
 Row = dict[str, Any]
-Item = TypeVar("Item")
 Reading = Callable[[ScoreForInstanceSegmentationOutput, list[Row]], list[dict[str, Any]]]
 """Turns the outputs of a batch, and the rows it came from, into one record an image."""
 
@@ -73,7 +71,7 @@ def predict_rows(
     def prepare(row: Row) -> tuple[Row, Any]:
         return row, processor.image_processor(row_image(row), return_tensors="pt")
 
-    for row, inputs in _ahead(map(prepare, rows)):
+    for row, inputs in ahead(prepare, rows, _ITEMS_AHEAD):
         if batch and (
             len(batch) == batch_size
             or inputs["pixel_values"].shape != batch[0][1]["pixel_values"].shape
@@ -82,22 +80,6 @@ def predict_rows(
         batch.append((row, inputs))
     if batch:
         yield from finish()
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Makes the next items in a thread, while the network computes the last ones."""
-    with ThreadPoolExecutor(1) as worker:
-        waiting: deque[Future[Item | None]] = deque()
-        try:
-            while True:
-                while len(waiting) < _ITEMS_AHEAD:
-                    waiting.append(worker.submit(next, items, None))
-                item = waiting.popleft().result()
-                if item is None:
-                    return
-                yield item
-        finally:
-            worker.shutdown(cancel_futures=True)
 
 
 def row_image(row: Row) -> Any:

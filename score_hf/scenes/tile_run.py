@@ -2,13 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 
+from ..reading_ahead import ahead
 from .grid import TileGrid, Window
 from .pieces import Found, Predictor, Tile, make_pieces
 from .raster import Scene
@@ -18,7 +20,6 @@ from .shards import WorkFolder
 TileProgress = Callable[[int, int, int], None]
 # Row and column of the tiles that are computed together.
 TileBatch = Sequence[tuple[int, int]]
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 # Disks and networks deserve a second chance.
 _RETRY_AFTER_SECONDS = (0.1, 1.0, 3.0)
@@ -113,39 +114,37 @@ def run_tiles(
         places = [_Place(*tile, grid.window(*tile)) for tile in batch]
         return [(place, _read(scene, place.window)) for place in places]
 
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        try:
-            unreadable = 0
-            for batch, tiles in _ahead(reader, read, batches):
-                readable = []
-                for place, tile in tiles:
-                    unreadable = unreadable + 1 if isinstance(tile, OSError) else 0
-                    if unreadable == _HOPELESS:
-                        raise OSError(f"{_HOPELESS} tiles in a row failed, the last one: {tile}")
-                    if isinstance(tile, OSError):
-                        failed.append(FailedTile(*_fields(place), str(tile)))
-                    elif is_empty(tile, grid.core(place.row, place.column)):
-                        stored.append(writer.submit(store, place, None, ()))
-                    else:
-                        readable.append((place, tile))
-                found = _predict(predictor, [tile for _, tile in readable])
-                for (place, tile), instances in zip(readable, found, strict=True):
-                    if isinstance(instances, BaseException):
-                        failed.append(FailedTile(*_fields(place), f"out of memory: {instances}"))
-                        continue
-                    found_in_all += len(instances)
-                    stored.append(writer.submit(store, place, tile, instances))
-                done += len(batch)
-                while len(stored) > _STORED_LATER * len(batch):
-                    stored.popleft().result()
-                if progress is not None:
-                    progress(done, total, found_in_all)
-            for future in stored:
-                future.result()
-        except BaseException:
-            # What was found is still stored.
-            reader.shutdown(cancel_futures=True)
-            raise
+    with (
+        ThreadPoolExecutor(1) as writer,
+        closing(ahead(read, batches, _READ_AHEAD)) as read_batches,
+    ):
+        unreadable = 0
+        for batch, tiles in zip(batches, read_batches, strict=True):
+            readable = []
+            for place, tile in tiles:
+                unreadable = unreadable + 1 if isinstance(tile, OSError) else 0
+                if unreadable == _HOPELESS:
+                    raise OSError(f"{_HOPELESS} tiles in a row failed, the last one: {tile}")
+                if isinstance(tile, OSError):
+                    failed.append(FailedTile(*_fields(place), str(tile)))
+                elif is_empty(tile, grid.core(place.row, place.column)):
+                    stored.append(writer.submit(store, place, None, ()))
+                else:
+                    readable.append((place, tile))
+            found = _predict(predictor, [tile for _, tile in readable])
+            for (place, tile), instances in zip(readable, found, strict=True):
+                if isinstance(instances, BaseException):
+                    failed.append(FailedTile(*_fields(place), f"out of memory: {instances}"))
+                    continue
+                found_in_all += len(instances)
+                stored.append(writer.submit(store, place, tile, instances))
+            done += len(batch)
+            while len(stored) > _STORED_LATER * len(batch):
+                stored.popleft().result()
+            if progress is not None:
+                progress(done, total, found_in_all)
+        for future in stored:
+            future.result()
     return failed
 
 
@@ -168,20 +167,6 @@ def _read(scene: Scene, window: Window) -> Tile | OSError:
         return _repeatedly(lambda: scene.read(window))
     except OSError as error:
         return error
-
-
-def _ahead(
-    reader: ThreadPoolExecutor, action: Callable[[Item], Result], items: Sequence[Item]
-) -> Iterator[tuple[Item, Result]]:
-    """Items with what an action makes of them, begun two items before it is asked for."""
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    for item in items:
-        waiting.append((item, reader.submit(action, item)))
-        if len(waiting) > _READ_AHEAD:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for first, future in waiting:
-        yield first, future.result()
 
 
 def _repeatedly(action: Callable[[], Result]) -> Result:
