@@ -74,7 +74,9 @@ class ScoreDeformableAttention(nn.Module):
         queries = hidden_states + position_embeddings
 
         offsets = self.sampling_offsets(queries).view(batch, positions, *layout, 2)
-        sizes = offsets.new_tensor([(width, height) for height, width in shapes])
+        # Not as one list: a size that is free in an exported graph would be fixed by it.
+        sides = [offsets.new_full((), side) for shape in shapes for side in reversed(shape)]
+        sizes = torch.stack(sides).view(-1, 2)
         locations = reference_points[:, None, None, None] + offsets / sizes[:, None]
         weights = self.attention_weights(queries).view(batch, positions, self.num_heads, -1)
         weights = weights.softmax(dim=-1).view(batch, positions, *layout)
@@ -213,7 +215,7 @@ class ScorePixelDecoder(nn.Module):
             return self.mask_projection(self.output(fine).relu()), maps
 
     def _encode(self, projected: list[Tensor]) -> list[Tensor]:
-        shapes = [(int(level.shape[-2]), int(level.shape[-1])) for level in projected]
+        shapes = [(level.shape[-2], level.shape[-1]) for level in projected]
         positions, references = [], []
         for (height, width), embedding in zip(shapes, self.level_embedding, strict=True):
             position = sine_position_embedding(
