@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..exclusive import exclusively
+from ..output_places import exclusively, make_folder
 from .checking import row_of_record
 from .prepared_folder import (
     agree_on_classes,
@@ -72,7 +72,7 @@ def write_split(
     fingerprint = _fingerprint(source, images_per_shard)
     advance = advance or (lambda images: None)
     work = work_folder(output, source.split)
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     busy = f"`--output` {str(output)!r}: another process is preparing the split {source.split!r}."
     with exclusively(output / f"{work.name}.lock", busy):
         summary = _finished(output, source.split, fingerprint)

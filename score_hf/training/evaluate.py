@@ -196,6 +196,8 @@ def evaluate(
 
 def _make_places(files: Mapping[str, Path | None]) -> None:
     """Checks by option that files can be written, and makes the folders that they go to."""
+    from ..output_places import make_folder
+
     written = {option: path for option, path in files.items() if path is not None}
     if len({path.absolute() for path in written.values()}) < len(written):
         raise ValueError(
@@ -205,19 +207,13 @@ def _make_places(files: Mapping[str, Path | None]) -> None:
     for option, path in written.items():
         if path.is_dir():
             raise ValueError(f"`{option}` must be a file, but {str(path)!r} is a folder.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ValueError(
-                f"`{option}` must be a file in a folder, but {str(path.parent)!r} is a file or "
-                "lies below one."
-            ) from error
+        make_folder(path.parent, option)
 
 
 @contextmanager
 def _alone(output: Path, processes: "Processes") -> Iterator[None]:
     """Keeps other evaluations out that would write the same files."""
-    from ..exclusive import exclusively
+    from ..output_places import exclusively
 
     if not processes.is_first:
         yield

@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
-from ..exclusive import exclusively
 from ..modeling.loss_score import sum_class_weights
 from ..modeling.modeling_score import ScoreForInstanceSegmentation
 from ..modeling.training_step import ScoreTrainingStep
+from ..output_places import exclusively, make_folder
 from .batches import Spread, TrainingBatch
 from .recipe import Recipe
 from .seeds import KERNEL, seed_of
@@ -29,12 +29,7 @@ def own_folder(output: Path) -> Iterator[None]:
     Raises:
         ValueError: If it cannot be made, or another training is at it.
     """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(
-            f"`--output` must be a folder, but {str(output)!r} is a file or lies below one."
-        ) from error
+    make_folder(output)
     if int(os.environ.get("RANK", "0")) > 0:
         yield
         return

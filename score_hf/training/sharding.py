@@ -22,7 +22,7 @@ def prepare_sharding(
     the logits are given one. What is computed with them stays the same.
 
     Args:
-        accelerator: Says whether it will be.
+        accelerator: Says whether it will be; settings of FSDP that cannot be otherwise are made.
         model: The model, which is changed.
         recipe: What it is to learn.
 
@@ -39,6 +39,9 @@ def prepare_sharding(
             "`fsdp_auto_wrap_policy` must be NO_WRAP, so that FSDP gathers the model as a whole: "
             "choose it in `accelerate config`."
         )
+    if plugin is not None and plugin.fsdp_version == 1:
+        # Frozen parameters and those that learn lie side by side, which it refuses otherwise.
+        plugin.use_orig_params = True
     needs_whole = {
         "recipe.evaluation": recipe.evaluation.dataset is not None,
         "recipe.ema_decay": recipe.ema_decay is not None,

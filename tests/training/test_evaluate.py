@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from score_hf.cli import app
 from score_hf.data.loading import coco_ground_truth
-from score_hf.exclusive import exclusively
+from score_hf.output_places import exclusively
 from tests.evaluation.made_sets import (
     NAMES,
     instance_rows,
@@ -225,7 +225,7 @@ def test_trunks_in_bfloat16(tiny_folder, tmp_path):
         ),
         ({"--output": "a.json", "--predictions": "a.json"}, "must be different files, got a.json"),
         ({"--output": "."}, "`--output` must be a file, but '.' is a folder"),
-        ({"--report": f"{__file__}/a.html"}, "`--report` must be a file in a folder"),
+        ({"--report": f"{__file__}/a.html"}, "`--report` needs the folder"),
         ({"--extra-names": ","}, "`--extra-names` must name at least one class"),
         ({"--task": "semantic", "--sweep": None}, "`--sweep` is for the task 'instance'"),
     ],

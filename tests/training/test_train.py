@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from score_hf import ScoreForInstanceSegmentation, ScoreProcessor
 from score_hf.drawn_scenes import DRAWN_VOCABULARY
-from score_hf.exclusive import exclusively
+from score_hf.output_places import exclusively
 from score_hf.training import train as script
 from score_hf.training.recipe import load_recipe
 from tests.conversion.hub_stand_in import OWNER, TOKEN, hub_stand_in
@@ -281,8 +281,8 @@ def test_free_trunks_learn_with_the_prompts_of_each_step(tmp_path):
             "train: `recipe.data.class_names` has 'boat', but the classes are",
         ),
         (["isaid", "--dataset", "nowhere"], "train: `recipe.data.dataset` 'nowhere' is neither"),
-        (["drawn", "--output", __file__], "train: `--output` must be a folder, but"),
-        (["drawn", "--output", f"{__file__}/run"], "train: `--output` must be a folder, but"),
+        (["drawn", "--output", __file__], "train: `--output` needs the folder"),
+        (["drawn", "--output", f"{__file__}/run"], "train: `--output` needs the folder"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(monkeypatch, tmp_path, arguments, message):

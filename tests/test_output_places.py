@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from score_hf.exclusive import exclusively
+from score_hf.output_places import exclusively, make_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from score_hf.exclusive import exclusively
+from score_hf.output_places import exclusively, make_folder
 with exclusively(Path(sys.argv[1]), "busy"):
     print("held", flush=True)
     time.sleep(600)
@@ -43,6 +43,15 @@ def test_a_disk_without_locks_is_none_the_worse(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise NotImplementedError
 
-    monkeypatch.setattr("score_hf.exclusive.FileLock.acquire", refuse)
+    monkeypatch.setattr("score_hf.output_places.FileLock.acquire", refuse)
     with exclusively(tmp_path / "lock", "busy"):
         pass
+
+
+@pytest.mark.parametrize("name", ["file", "file/folder", "file/folder/another"])
+def test_a_file_in_the_way_of_a_folder_is_told(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=f"`there` needs the folder '.*{name}', but that, or what"):
+        make_folder(tmp_path / name, "there")
+    make_folder(tmp_path / "new" / "folder")
+    make_folder(tmp_path / "new" / "folder")

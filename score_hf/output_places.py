@@ -1,10 +1,29 @@
-"""What only one process may do at a time."""
+"""Places that are written to: they are there, and one process at a time writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+
+def make_folder(folder: Path, argument: str = "--output") -> None:
+    """Makes a folder and those above it.
+
+    Args:
+        folder: What to make; may be there.
+        argument: What brought it; named in the error.
+
+    Raises:
+        ValueError: If a file is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"`{argument}` needs the folder {str(folder)!r}, but that, or what should be a folder "
+            "above it, is a file."
+        ) from error
 
 
 @contextmanager
