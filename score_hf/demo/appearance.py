@@ -22,6 +22,9 @@ CSS = """
 }
 .gallery button:is(:hover, :focus-visible) { border-color: var(--color-accent); }
 .gallery img { width: 100%; height: 100%; object-fit: cover; margin: 0; }
+#scene-picture img { max-height: 560px; object-fit: contain; }
+#scene-map summary { cursor: pointer; }
+#table .selection-button { display: none; }
 .badge { border-radius: 0.5rem; padding: 0 0.4rem; font-size: 0.8em; font-weight: 600; }
 .badge.seen { background: #004d40; color: #fff; }
 .badge.unseen { background: #fff; color: #7a3b00; border: 1px dashed #7a3b00; }
@@ -42,6 +45,7 @@ CSS = """
     border: 1px solid var(--body-text-color); min-width: 2px;
 }
 @media (max-width: 600px) {
+    .gallery { grid-template-columns: repeat(auto-fill, minmax(3rem, 1fr)); }
     .bar, .explanation .weight { display: none; }
     .explanation table { font-size: 0.72rem; }
     .explanation th, .explanation td { padding-right: 0.3rem; }

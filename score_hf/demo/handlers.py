@@ -3,15 +3,12 @@
 A visitor's result lives in the visitor's own state, which goes in and out; nothing is kept here.
 """
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from ..inference import DEFAULT_THRESHOLD
@@ -30,6 +27,7 @@ from .found import (
     find_objects,
     object_at,
 )
+from .keeping import new_folder
 from .tables import legend, object_choices, object_rows, tell, vocabulary_chips
 from .views import (
     INSTANCES,
@@ -116,6 +114,7 @@ class Handlers:
                 "visit": visit,
                 "cancel": gr.update(interactive=False),
                 "shown": gr.update(choices=choices, value=labels),
+                "details": gr.update(visible=True),
                 **self.redraw(visit, view, threshold, labels),
             }
 
@@ -219,7 +218,7 @@ class Handlers:
             objects, result = self._kept(visit, threshold, shown)
             assert visit is not None
             wish = visit.wish(INSTANCES, threshold, shown)
-            path = _new_file(file_name(result, "instances.json"))
+            path = new_folder() / file_name(result, "instances.json")
             coco_results(result, objects, self.engine.about.name, wish).write(path)
             return str(path)
 
@@ -236,7 +235,7 @@ class Handlers:
             else:
                 parts = make_parts(result, visit.objects, wish, self.engine.image_processor)
                 drawn = draw_parts(result, parts)
-            path = _new_file(file_name(result, f"{view.lower()}.png"))
+            path = new_folder() / file_name(result, f"{view.lower()}.png")
             drawn.save(path)
             return str(path)
 
@@ -303,13 +302,7 @@ class Handlers:
 
 def save_picture(picture: Image.Image, name: str) -> str:
     """Saves a picture for display where the server keeps, and after a while deletes, its files."""
-    path = _new_file(f"{name}.jpg")
+    path = new_folder() / f"{name}.jpg"
     # Outlines a pixel wide lose their colour where colour has half the resolution.
     picture.save(path, quality=_JPEG_QUALITY, subsampling=0)
     return str(path)
-
-
-def _new_file(name: str) -> Path:
-    folder = Path(get_upload_folder()) / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    return folder / name

@@ -102,7 +102,7 @@ def _connect(
         return event(
             filling(handlers.segment_and_show),
             [asked["upload"], asked["names"], *look[:2], *mixing],
-            [parts["visit"], parts["shown"], asked["cancel"], *result],
+            [parts[name] for name in ("visit", "shown", "details")] + [asked["cancel"], *result],
             api_visibility="private",
             show_progress_on=parts["overlay"],
             concurrency_id=_MODEL_QUEUE,

@@ -12,6 +12,7 @@ from .appearance import CSS, make_theme
 from .engine import DemoEngine
 from .examples import read_examples
 from .interface import build_demo
+from .keeping import keep_deleting
 
 # glibc's number for the parameter, and enough for passes that take turns.
 _ARENA_MAX, _ARENAS = -8, 2
@@ -35,6 +36,7 @@ def launch_demo(
         read_examples(examples), key=lambda one: one.is_drawn != engine.about.is_demonstration
     )
     _share_free_memory()
+    kept = engine.limits.kept_seconds
     page = build_demo(engine, listed)
     # Without it ZeroGPU would let a single visitor wait.
     page.queue(max_size=engine.limits.waiting)
@@ -46,6 +48,7 @@ def launch_demo(
         run_history=False,
         footer_links=["api", "settings"],
         mcp_server=find_spec("mcp") is not None,
+        app_kwargs={"lifespan": keep_deleting(kept, every=max(1, kept // 10))},
         **options,
     )
     return page, address

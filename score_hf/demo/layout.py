@@ -12,8 +12,8 @@ from .fields import picture_field
 from .found import LOWEST_THRESHOLD
 from .gallery import ON_LOAD, gallery
 from .presets import list_presets
-from .tables import HEADERS, vocabulary_chips
-from .texts import CLASSES_HELP
+from .tables import HEADERS, WIDTHS, vocabulary_chips
+from .texts import CLASSES_HELP, upload_help
 from .views import INSTANCES, VIEWS
 
 
@@ -32,10 +32,14 @@ def lay_out_question(engine: DemoEngine, examples: Sequence[Example]) -> dict[st
     asked["upload"] = picture_field(
         label="Aerial picture",
         sources=["upload", "clipboard"],
-        height=300,
+        height=220,
+        placeholder=upload_help(engine.limits),
         buttons=["fullscreen"],
         elem_id="upload",
         alt_text="The picture to be segmented",
+    )
+    asked["examples"] = gr.HTML(
+        gallery(examples), js_on_load=ON_LOAD, visible=bool(examples), elem_id="examples"
     )
     presets = list_presets(about.training_classes)
     fixed = about.stored_classes is not None
@@ -56,12 +60,12 @@ def lay_out_question(engine: DemoEngine, examples: Sequence[Example]) -> dict[st
         visible=not fixed,
         elem_id="names",
     )
-    asked["vocabulary"] = gr.HTML(
-        vocabulary_chips(engine.read_vocabulary(start)), elem_id="vocabulary"
-    )
     with gr.Row():
         asked["segment"] = gr.Button("Segment", variant="primary", min_width=100, elem_id="segment")
         asked["cancel"] = gr.Button("Cancel", interactive=False, min_width=100, elem_id="cancel")
+    asked["vocabulary"] = gr.HTML(
+        vocabulary_chips(engine.read_vocabulary(start)), elem_id="vocabulary"
+    )
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         for name, kind in (("alpha", "seen"), ("beta", "unseen")):
             asked[name] = gr.Slider(
@@ -87,9 +91,6 @@ def lay_out_question(engine: DemoEngine, examples: Sequence[Example]) -> dict[st
             label="Most instances",
             elem_id="max-instances",
         )
-    asked["examples"] = gr.HTML(
-        gallery(examples), js_on_load=ON_LOAD, visible=bool(examples), elem_id="examples"
-    )
     return asked
 
 
@@ -133,6 +134,16 @@ def lay_out_result() -> dict[str, Any]:
             parts["compare"] = gr.ImageSlider(
                 label="Picture and result", type="filepath", interactive=False, elem_id="compare"
             )
+    with gr.Column(visible=False) as parts["details"]:
+        _lay_out_details(parts)
+    # Outside: what shows the details would show them too.
+    for name in ("picture", "coco"):
+        parts[f"{name}_file"] = gr.DownloadButton(visible="hidden", elem_id=f"{name}-file")
+    return parts
+
+
+def _lay_out_details(parts: dict[str, Any]) -> None:
+    """Lays out what there is to say of a result, unseen until there is one."""
     parts["legend"] = gr.HTML("", elem_id="legend")
     with gr.Accordion("Classes shown", open=False, elem_id="filter"):
         parts["shown"] = gr.CheckboxGroup([], label="Classes", show_label=False, elem_id="shown")
@@ -140,6 +151,8 @@ def lay_out_result() -> dict[str, Any]:
         headers=HEADERS,
         datatype=["str" if name in ("Class", "Seen") else "number" for name in HEADERS],
         interactive=False,
+        column_widths=[f"{width}px" for width in WIDTHS],
+        wrap=True,
         max_height=300,
         buttons=["copy"],
         label="Instances; choose a row to highlight its object",
@@ -150,7 +163,6 @@ def lay_out_result() -> dict[str, Any]:
             parts[f"get_{name}"] = gr.Button(
                 f"Download {label}", size="md", min_width=150, elem_id=f"get-{name}"
             )
-            parts[f"{name}_file"] = gr.DownloadButton(visible="hidden", elem_id=f"{name}-file")
     parts["chosen"] = gr.Dropdown([], label="Explain an object", elem_id="chosen", interactive=True)
     parts["explanation"] = gr.HTML("", elem_id="explanation")
     parts["region"] = gr.Image(
@@ -162,4 +174,3 @@ def lay_out_result() -> dict[str, Any]:
         buttons=["fullscreen"],
         elem_id="region",
     )
-    return parts

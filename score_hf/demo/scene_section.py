@@ -12,7 +12,7 @@ from .engine import DemoEngine
 from .errors import plain_errors
 from .handlers import save_picture
 from .waiting import CANCELLED, tell_waiting, told_failure
-from .whole_scenes import segment_scene
+from .whole_scenes import LOAD_WHEN_OPENED, segment_scene
 
 _NEEDED = ("rasterio", "shapely", "pyogrio", "pyarrow", "pyproj", "geopandas", "folium")
 
@@ -34,7 +34,7 @@ def add_scene_section(engine: DemoEngine, names: gr.Textbox, queue: str) -> None
     with gr.Accordion("A whole scene: GeoTIFF or large picture", open=False, elem_id="scene"):
         gr.Markdown(
             "The classes are those above. The scene goes through overlapping tiles, up to "
-            f"{limits.scene_tiles} of them, and objects come out whole, as polygons on the map."
+            f"{limits.scene_tiles} of them, and objects come out whole, as polygons for a map."
         )
         with gr.Row():
             upload = gr.File(
@@ -62,7 +62,7 @@ def add_scene_section(engine: DemoEngine, names: gr.Textbox, queue: str) -> None
             elem_id="scene-picture",
         )
         legend = gr.HTML(elem_id="scene-legend")
-        drawn = gr.HTML(elem_id="scene-map")
+        drawn = gr.HTML(js_on_load=LOAD_WHEN_OPENED, elem_id="scene-map")
         files = gr.File(
             label="For a GIS",
             file_count="multiple",

@@ -10,6 +10,8 @@ from .views import INSTANCES, PANOPTIC, SEMANTIC, Part, Wish
 from .vocabulary import Vocabulary
 
 HEADERS = ["No.", "Class", "Seen", "Score", "Area (px)", "Left", "Top", "Width", "Height"]
+# Of the columns, in pixels.
+WIDTHS = [50, 125, 75, 70, 100, 70, 65, 75, 90]
 SEEN_WORDS = {True: "seen", False: "unseen", None: "not known"}
 _SEEN_HELP = {
     True: "in the training vocabulary of the model",

@@ -3,6 +3,7 @@
 from html import escape
 
 from .engine import About
+from .limits import Limits
 
 CLASSES_HELP = (
     "Commas or new lines separate classes, | separates synonyms: ship, storage tank | oil tank"
@@ -19,6 +20,21 @@ _WARNING = (
     '<p class="warning" role="note"><strong>A demonstration:</strong> this model was trained on '
     "drawn scenes only. What it says about photographs means nothing.</p>"
 )
+
+
+def upload_help(limits: Limits) -> str:
+    """What stands where a picture goes.
+
+    Args:
+        limits: Of the demo.
+
+    Returns:
+        Markdown.
+    """
+    return (
+        "# Drop, paste or choose a picture\nPNG, JPEG, WebP, GIF, BMP or TIFF, up to "
+        f"{limits.file_megabytes} MB"
+    )
 
 
 def introduction(about: About, title: str) -> str:

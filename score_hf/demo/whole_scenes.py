@@ -1,6 +1,6 @@
 """GeoTIFFs and large pictures of visitors: through tiles to a map and files for a GIS."""
 
-import secrets
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from .engine import DemoEngine, OpenedPicture
 from .found import find_objects
+from .keeping import new_folder
 from .scene_picture import draw_whole_scene
 from .tables import count_chips
 from .vocabulary import Vocabulary
@@ -26,6 +26,14 @@ _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG", b"\xff\xd8\xf
 _MAP_HEIGHT, _SHOWN_AT_MOST = 560, 3000
 _FLOOR = 0.05
 _SMALLER = "cut out a part, or run score-hf segment on your own machine"
+
+# A map that nobody opens asks no other server for anything.
+LOAD_WHEN_OPENED = """
+element.addEventListener('toggle', (event) => {
+    const frame = event.target.querySelector('iframe');
+    if (frame && !frame.srcdoc) frame.srcdoc = frame.dataset.page;
+}, true);
+"""
 
 
 class Cancelled(Exception):
@@ -97,8 +105,7 @@ def segment_scene(
     segmenter = _segmenter(engine, EnginePredictor(engine, vocabulary, cancelled), vocabulary)
     options = SceneOptions(threshold=threshold, floor=min(_FLOOR, threshold))
     has_crs = _check_size(engine, segmenter, path, options)
-    # Where the server keeps, and after a while deletes, its files.
-    folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    folder = new_folder()
     outputs = [folder / f"objects{suffix}" for suffix in (".gpkg", ".geojson")[: 1 + has_crs]]
     told: Queue[Any] = Queue()
 
@@ -110,6 +117,7 @@ def segment_scene(
                 )
             )
         except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
             told.put(error)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -205,9 +213,10 @@ def _answer(result: "SceneResult", has_crs: bool) -> dict[str, Any]:
     if has_crs:
         rendered = result.explore(limit=_SHOWN_AT_MOST).get_root().render()
         page = (
-            f'<iframe title="Map of what was found" sandbox="allow-scripts" '
-            f'style="width:100%;height:{_MAP_HEIGHT}px;border:0" srcdoc="{escape(rendered)}">'
-            "</iframe>"
+            "<details><summary>On a map, whose program and background your browser gets from other "
+            'servers</summary><iframe title="Map of what was found" sandbox="allow-scripts" '
+            f'style="width:100%;height:{_MAP_HEIGHT}px;border:0" data-page="{escape(rendered)}">'
+            "</iframe></details>"
         )
     return {
         "status": f"Found: {found or 'nothing'}.",

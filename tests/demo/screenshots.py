@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.demo_load import running_demo
 from score_hf.visualize import PALETTE
+from tests.scenes.drawn_rasters import write_raster
 
 EXAMPLES = Path(__file__).parents[2] / "demo" / "examples"
 NAMES = "plane | airplane, storage tank, roundabout, tennis court, soccer field, helipad"
@@ -15,6 +18,8 @@ WAIT = 60_000
 # Name, width of the screen, dark or not, and columns that the long page is folded into.
 PICTURES = (("light", 1280, False, 1), ("dark", 1280, True, 1), ("narrow", 390, False, 3))
 GAP = 24
+# The drawn airfield, so often beside and above itself, is the scene.
+SCENE, REPEATS = "drawn_airfield.png", 3
 
 
 def visit(page: Page, address: str) -> None:
@@ -36,6 +41,26 @@ def visit(page: Page, address: str) -> None:
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     page.wait_for_timeout(1000)
+
+
+def visit_scene(page: Page, address: str, scene: Path) -> None:
+    """Segments a whole scene."""
+    page.goto(address)
+    page.get_by_role("button", name="A whole scene").click()
+    page.locator("#scene-upload input[type=file]").set_input_files(scene)
+    expect(page.locator("#scene-upload")).to_contain_text(scene.name, timeout=WAIT)
+    page.locator("#scene-start").click()
+    expect(page.locator("#scene-status")).to_contain_text("Found", timeout=2 * WAIT)
+    expect(page.locator("#scene-picture img")).to_be_visible(timeout=WAIT)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1000)
+
+
+def draw_scene_file(folder: Path) -> Path:
+    """Writes a GeoTIFF of the drawn airfield."""
+    with Image.open(EXAMPLES / SCENE) as picture:
+        pixels = np.tile(np.asarray(picture.convert("RGB")), (REPEATS, REPEATS, 1))
+    return write_raster(folder / "airfields.tif", pixels.transpose(2, 0, 1).copy())
 
 
 def fold(picture: Image.Image, columns: int) -> Image.Image:
@@ -80,6 +105,13 @@ def main() -> None:
             with Image.open(path) as picture:
                 folded = fold(picture.convert("RGB"), columns)
             in_few_colors(folded).save(path, optimize=True)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        with TemporaryDirectory() as scenes:
+            visit_scene(page, address, draw_scene_file(Path(scenes)))
+        path = folder / "scene.png"
+        page.locator("#scene").screenshot(path=path)
+        with Image.open(path) as picture:
+            in_few_colors(picture.convert("RGB")).save(path, optimize=True)
 
 
 if __name__ == "__main__":

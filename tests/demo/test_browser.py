@@ -284,11 +284,11 @@ def test_a_result_is_deleted_after_its_time(browser, tiny_model, tmp_path, monke
         visitor = Visitor(browser, url)
         visitor.page.get_by_role("button", name="Marina with three rows of boats").click()
         visitor.expect_result()
-        assert kept() == 1
+        assert kept() == 1 and list(tmp_path.rglob("overlay.jpg"))
         deadline = time.monotonic() + 60
-        while kept() and time.monotonic() < deadline:
+        while (kept() or list(tmp_path.rglob("*.jpg"))) and time.monotonic() < deadline:
             time.sleep(1)
-        assert kept() == 0
+        assert kept() == 0 and not list(tmp_path.rglob("*.jpg"))
         visitor.page.get_by_label("number input for Lowest score").fill("0.9")
         visitor.page.keyboard.press("Tab")
         expect(visitor.status).to_contain_text("There is no result here", timeout=WAIT)
