@@ -90,6 +90,7 @@ class Checkpoints:
         if newest is None:
             return None
         try:
+            facts = json.loads((newest / _STATE).read_text())
             accelerator.load_state(str(newest))
         # Other shapes, other parameters and damaged files fail in as many ways.
         except Exception as error:
@@ -98,7 +99,7 @@ class Checkpoints:
                 f"({_first_line(error)}): go on with the recipe of the run, or give another "
                 "`--output`."
             ) from error
-        return json.loads((newest / _STATE).read_text())
+        return facts
 
     def _clear(self) -> None:
         for path in self.folder.glob(f"{_UNFINISHED}*"):

@@ -115,12 +115,12 @@ class RunLog:
         if not self.path.is_file():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                row = json.loads(line)
-            except ValueError:
+                is_past = json.loads(line)["step"] <= first_step
+            except (KeyError, TypeError, ValueError):
                 continue
-            if row["step"] <= first_step:
+            if is_past:
                 kept.append(line + "\n")
         new = self.path.with_suffix(".new")
         new.write_text("".join(kept), encoding="utf-8")

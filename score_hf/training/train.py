@@ -268,7 +268,10 @@ def write_recipe(recipe: Recipe, output: Path, first_step: int) -> None:
         for name in recipe.differences(began):
             print(f"This run goes on with another `{name}` than it began with.")
     output.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False), encoding="utf-8")
+    # At once: a half-written one would keep a run that was killed from going on.
+    new = path.with_suffix(".new")
+    new.write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False), encoding="utf-8")
+    new.replace(path)
 
 
 def main() -> None:

@@ -135,6 +135,14 @@ def test_killed_at_any_operation_there_is_always_a_whole_one(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
+def test_a_damaged_state_is_told(tmp_path):
+    checkpoints, process = Checkpoints(tmp_path), Process()
+    save(checkpoints, process, 5)
+    (tmp_path / "step-00000005" / "state.json").write_text("{")
+    with pytest.raises(ValueError, match=r"checkpoint '.*step-00000005' cannot be loaded"):
+        checkpoints.load(process)
+
+
 def test_a_folder_without_state_is_none(tmp_path):
     (tmp_path / "step-00000009").mkdir()
     (tmp_path / "step-00000003").mkdir()

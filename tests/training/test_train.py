@@ -1,6 +1,7 @@
 """What the training script does beside its steps, in this process."""
 
 import json
+import pathlib
 
 import pytest
 import torch
@@ -233,6 +234,25 @@ def test_another_run_is_not_overwritten(prepared, tiny_folder, tmp_path):
     PartialState._reset_state()
     AcceleratorState._reset_state()
     # A run that is over stays as it is.
+    _, again = train(recipe, tmp_path / "run", resume=True)
+    assert again == rows
+
+
+def test_what_a_kill_or_an_editor_left_of_log_and_recipe_does_no_harm(
+    prepared, tiny_folder, tmp_path, monkeypatch
+):
+    recipe = recipe_for(prepared, tiny_folder, "steps=2")
+    _, rows = train(recipe, tmp_path / "run")
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_bytes(b'[1]\n{"a": 1}\n\n\xff\n' + log.read_bytes() + b'{"step": 3, "lo')
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            script.write_recipe(load_recipe("isaid"), tmp_path / "run", 2)
     _, again = train(recipe, tmp_path / "run", resume=True)
     assert again == rows
 
