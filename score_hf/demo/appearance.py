@@ -55,10 +55,16 @@ CSS = """
 
 
 def make_theme() -> gr.Theme:
-    """Gradio's default with system fonts: nothing is loaded from elsewhere."""
-    return gr.themes.Default(
+    """Gradio's default with system fonts, nothing loaded from elsewhere, and greys one can read."""
+    theme = gr.themes.Default(
         primary_hue="blue",
         neutral_hue="slate",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    )
+    return theme.set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
     )

@@ -65,3 +65,20 @@ def browser():
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens pages as visitors of their own, about which no browser may complain."""
+    from tests.demo.visitor import Visitor
+
+    visitors: list[Visitor] = []
+
+    def open_page(**options) -> Visitor:
+        visitors.append(Visitor(browser, address, **options))
+        return visitors[-1]
+
+    yield open_page
+    for one in visitors:
+        one.context.close()
+        assert one.complaints == [] and one.elsewhere == []

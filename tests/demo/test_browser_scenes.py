@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.demo.conftest import SCENE
-from tests.demo.test_browser import WAIT, visit  # noqa: F401 (a fixture)
+from tests.demo.visitor import WAIT
 from tests.scenes.drawn_rasters import write_raster
 
 needs_scenes = pytest.mark.skipif(find_spec("folium") is None, reason="needs score-hf[geo]")
@@ -32,7 +32,7 @@ def open_section(visitor, scene):
 
 
 @needs_scenes
-def test_a_scene_gives_a_picture_a_map_and_files(visit, scene):  # noqa: F811
+def test_a_scene_gives_a_picture_a_map_and_files(visit, scene):
     visitor = visit()
     visitor.name("plane, vehicle, storage tank")
     page = open_section(visitor, scene)
@@ -58,7 +58,7 @@ def test_a_scene_gives_a_picture_a_map_and_files(visit, scene):  # noqa: F811
 
 
 @needs_scenes
-def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, engine, monkeypatch):  # noqa: F811
+def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, engine, monkeypatch):
     segment, waiting = engine.segment, Event()
 
     def segment_slowly(*values):
@@ -84,7 +84,7 @@ def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, engine, mon
     waiting.set()
 
 
-def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, engine, monkeypatch):  # noqa: F811
+def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, engine, monkeypatch):
     encode, waiting = engine.encode, Event()
 
     def encode_slowly(vocabulary):
@@ -96,7 +96,7 @@ def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, engine, monkeypatch)
     for visitor in (first, second):
         visitor.upload(SCENE)
     first.segment()
-    expect(first.status).to_contain_text("Reading 7", timeout=WAIT)
+    expect(first.status).to_contain_text("Reading 9 names", timeout=WAIT)
     second.segment()
     expect(second.status).to_contain_text("Waiting for a turn", timeout=WAIT)
     second.page.locator("#cancel").click()
@@ -107,7 +107,7 @@ def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, engine, monkeypatch)
     expect(second.status).to_contain_text("Cancelled.")
 
 
-def test_names_are_text_and_never_markup(visit):  # noqa: F811
+def test_names_are_text_and_never_markup(visit):
     visitor = visit()
     page, dialogs = visitor.page, []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
