@@ -2,8 +2,9 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -28,17 +29,25 @@ def own_folder(output: Path) -> Iterator[None]:
 
     Raises:
         ValueError: If it cannot be made, or another training is at it.
+        SystemExit: If the user stops the run, after a sentence on how it goes on.
     """
     make_folder(output)
-    if int(os.environ.get("RANK", "0")) > 0:
-        yield
-        return
+    is_first = int(os.environ.get("RANK", "0")) == 0
     busy = (
         f"`--output` {str(output)!r}: another training writes to it; if it is one whose launcher "
         "was killed, end its processes first."
     )
-    with exclusively(output / ".training.lock", busy):
-        yield
+    with exclusively(output / ".training.lock", busy) if is_first else nullcontext():
+        try:
+            yield
+        except KeyboardInterrupt:
+            if is_first:
+                print(
+                    "Stopped: the same command with `--resume` goes on from the newest checkpoint.",
+                    file=sys.stderr,
+                )
+            # As a shell says it of Ctrl-C.
+            raise SystemExit(130) from None
 
 
 def start_processes(recipe: Recipe, output: Path) -> Accelerator:

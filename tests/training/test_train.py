@@ -328,6 +328,21 @@ def test_two_trainings_do_not_write_one_folder_at_once(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_ctrl_c_ends_with_one_sentence(monkeypatch, tmp_path, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "train", stop)
+    monkeypatch.setattr("sys.argv", ["train", "drawn", "--output", str(tmp_path)])
+    for rank, told in (("0", "Stopped: the same command with `--resume` goes on"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit) as raised:
+            script.main()
+        assert raised.value.code == 130
+        error = capsys.readouterr().err
+        assert error.startswith(told) and error.count("\n") == bool(told)
+
+
 def test_the_model_is_pushed_at_the_end(prepared, tiny_folder, tmp_path, monkeypatch, capsys):
     arguments = ["isaid", "--output", str(tmp_path / "run"), "--push-to-hub", f"{OWNER}/trained"]
     arguments += ["--dataset", str(prepared), "--init-from", str(tiny_folder), "--steps", "1"]
