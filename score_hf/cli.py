@@ -8,6 +8,7 @@ from . import __version__
 from .commands.convert import convert
 from .commands.demo import demo
 from .commands.evaluate import evaluate
+from .commands.export import export
 from .commands.info import info
 from .commands.map import map_page
 from .commands.prepare import prepare
@@ -53,3 +54,4 @@ app.command()(evaluate)
 app.command()(push)
 app.command()(table)
 app.add_typer(prepare)
+app.add_typer(export)

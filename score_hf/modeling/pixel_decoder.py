@@ -236,4 +236,5 @@ def _pixel_centres(height: int, width: int) -> Tensor:
     """Centres of a map's pixels as (x, y) from 0 to 1: (height x width, 2)."""
     y = (torch.arange(height) + 0.5) / height
     x = (torch.arange(width) + 0.5) / width
-    return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
+    centres = torch.stack((x.expand(height, width), y[:, None].expand(height, width)), dim=-1)
+    return centres.flatten(0, 1)
