@@ -72,34 +72,41 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         clock = cpu_clock
     imported = peak_memory()
     processor = ScoreImageProcessor()
-    image = draw_scene(7, arguments.size).image
+    images = [draw_scene(7, arguments.size).image] * arguments.batch
     model = build_model(arguments.dtype, device, not arguments.without_text_tower)
     vocabulary = random_vocabulary(arguments.classes, model.config.projection_dim, device)
+    if arguments.compile:
+        model.compile()
     loaded = peak_memory()
     parts = {name: getattr(model, name) for name in PARTS}
 
     def segment() -> dict[str, float]:
-        """Seconds of each part, of the whole image and of what lies after the model."""
+        """Seconds an image of each part, of the whole and of what lies after the model."""
         with timed_parts(parts, clock) as seconds:
             start = clock()
-            inputs = processor(image, return_tensors="pt").to(device)
-            outputs = model(**inputs, classifier=vocabulary)
+            # Equal sizes: no mask, with which each image would be computed alone.
+            inputs = processor(images, return_tensors="pt").to(device)
+            outputs = model(inputs["pixel_values"], classifier=vocabulary)
             modelled = clock()
             processor.post_process_instance_segmentation(
-                outputs, threshold=0.0, target_sizes=[image.size[::-1]], return_rle=True
+                outputs,
+                threshold=0.0,
+                target_sizes=[image.size[::-1] for image in images],
+                return_rle=True,
             )
             end = clock()
         trunks = seconds["general_trunk"] + seconds["context_trunk"]
-        return {
+        whole = {
             "whole": end - start,
             **{name: seconds[name] for name in parts},
             "post-processing": end - modelled,
             "outside the trunks": end - start - trunks,
         }
+        return {name: value / arguments.batch for name, value in whole.items()}
 
     segment()
     peak = peak_memory()
-    pixel_values = processor(image, return_tensors="pt").to(device)["pixel_values"]
+    pixel_values = processor(images[0], return_tensors="pt").to(device)["pixel_values"]
     trunk = build_yardstick(device)
     trunk.forward_features(pixel_values)
     units, rows = [], []
@@ -118,6 +125,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "dtype": arguments.dtype,
         "size": arguments.size,
+        "batch": arguments.batch,
+        "compiled": arguments.compile,
     }
 
 
@@ -141,6 +150,8 @@ def main() -> None:
     parser.add_argument(
         "--dtype", default="float32", choices=("float32", "bfloat16-trunks", "bfloat16", "float16")
     )
+    parser.add_argument("--batch", type=int, default=1, help="images at once; figures are for one")
+    parser.add_argument("--compile", action="store_true", help="compile the forward pass")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each figure")
     parser.add_argument(
