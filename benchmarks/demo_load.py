@@ -80,6 +80,7 @@ def run_load(clients: int, seconds: float, seed: int = 0) -> Load:
         for _ in range(_WARMING_ROUNDS):
             list(pool.map(ask, range(clients)))
         alone = [ask(index) for index in range(clients)]
+        time.sleep(_SETTLING_SECONDS)
         before = _megabytes(process.pid)
         started = time.monotonic()
 
@@ -100,9 +101,11 @@ def run_load(clients: int, seconds: float, seed: int = 0) -> Load:
 
         counts = list(pool.map(keep_asking, range(clients)))
         taken = time.monotonic() - started
+        # As before the first measurement, so that the two can be compared.
+        again = [ask(index) for index in range(clients)]
         time.sleep(_SETTLING_SECONDS)
         after = _megabytes(process.pid)
-    assert len({str(answer) for answer in alone}) == clients
+    assert len({str(answer) for answer in alone}) == clients and again == alone
     return Load(
         answers=sum(one[0] for one in counts),
         wrong=sum(one[1] for one in counts),
