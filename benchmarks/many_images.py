@@ -9,32 +9,32 @@ with the paper's model (random weights).
 import argparse
 
 import numpy as np
-import torch
 
-from score_hf import ScoreImageProcessor
+from score_hf import (
+    ScoreConfig,
+    ScoreForInstanceSegmentation,
+    ScoreImageProcessor,
+    ScoreProcessor,
+    Segmenter,
+)
 from score_hf.drawn_scenes import draw_scene
 
-from .inference import build_model, random_vocabulary
 from .memory import forget_peak, peak_memory
 
 
-@torch.inference_mode()
 def run(images: int) -> list[float]:
     """Segments images and returns the peak of memory of each, in GB."""
     rng = np.random.default_rng(0)
-    device = torch.device("cpu")
-    model, processor = build_model("float32", device, text_tower=False), ScoreImageProcessor()
-    vocabulary = random_vocabulary(20, model.config.projection_dim, device)
+    names = {index: f"class {index}" for index in range(20)}
+    config = ScoreConfig(text_tower=False, stored_synonyms=len(names), id2label=names)
+    model = ScoreForInstanceSegmentation(config)
+    segmenter = Segmenter(model, processor=ScoreProcessor(ScoreImageProcessor()))
     peaks = []
     for number in range(images):
         height, width = rng.integers(256, 640, 2)
         image = draw_scene(number, 640).image.crop((0, 0, int(width), int(height)))
         forget_peak()
-        inputs = processor(image, return_tensors="pt")
-        outputs = model(**inputs, classifier=vocabulary)
-        processor.post_process_instance_segmentation(
-            outputs, threshold=0.0, target_sizes=[(int(height), int(width))], return_rle=True
-        )
+        list(segmenter.segment(image, threshold=0.0, return_rle=True))
         peaks.append(peak_memory())
         print(f"{number + 1:4} {height} x {width}: {peaks[-1]:.3f} GB", flush=True)
     return peaks
