@@ -28,7 +28,10 @@ def run(images: int) -> list[float]:
     names = {index: f"class {index}" for index in range(20)}
     config = ScoreConfig(text_tower=False, stored_synonyms=len(names), id2label=names)
     model = ScoreForInstanceSegmentation(config)
-    segmenter = Segmenter(model, processor=ScoreProcessor(ScoreImageProcessor()))
+    # The vocabulary is stored: any tokenizer does.
+    tokenizer = Segmenter("score-tiny").processor.tokenizer
+    processor = ScoreProcessor(ScoreImageProcessor(), tokenizer)
+    segmenter = Segmenter(model, processor=processor)
     peaks = []
     for number in range(images):
         height, width = rng.integers(256, 640, 2)
