@@ -23,7 +23,10 @@ for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package)
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
-pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here"),
+]
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
 COMMANDS = [
     line
