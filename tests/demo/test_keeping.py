@@ -39,8 +39,9 @@ def test_only_old_folders_are_deleted(uploads):
 def test_a_server_deletes_while_it_runs_and_then_no_more():
     async def serve() -> tuple[bool, bool]:
         async with keep_deleting(5, every=0.01)(None):
-            during = old_folder(100)
-            await asyncio.sleep(0.5)
+            during, deadline = old_folder(100), time.monotonic() + 30
+            while during.exists() and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
         after = old_folder(100)
         await asyncio.sleep(0.5)
         return during.exists(), after.exists()
