@@ -103,7 +103,7 @@ def test_onnxruntime_alone_finds_what_we_find(folder, threshold):
 
 
 def test_other_classes_go_into_the_same_graph(folder):
-    snippet = ONNX_SNIPPET.replace('"exported/classes.npz"', '"other.npz"').replace("0.3", "0.02")
+    snippet = ONNX_SNIPPET.replace('"exported/classes.npz"', '"other.npz"').replace("0.3", "0.005")
     run_alone(ALONE + snippet + SAVING, folder)
     names = np.load(folder / "found.npz")["names"].tolist()
     assert names and set(names) <= {"plane", "roundabout"}
