@@ -152,7 +152,7 @@ def running_demo(*options: str) -> Iterator[tuple[str, subprocess.Popen]]:
             yield address, process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
