@@ -27,7 +27,7 @@ from score_hf.drawn_scenes.vocabulary import DRAWN_VOCABULARY
 
 # Nothing of this world: each vocabulary has an unseen name of its own.
 _OWN_NAME = "thing number"
-_WARMING_ROUNDS, _STARTING_SECONDS, _SETTLING_SECONDS = 3, 120, 5
+_WARMING_ROUNDS, _STARTING_SECONDS, _SETTLING_SECONDS = 3, 300, 5
 # How long a client waits for the server to take a request; the machine may have other work.
 _PATIENCE_SECONDS = 60
 
