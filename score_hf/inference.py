@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from .bundled import DEFAULT_MODEL
-from .freed_memory import return_freed_memory
 from .loading import load_model
 from .modeling.modeling_score import (
     ScoreForInstanceSegmentation,
@@ -127,7 +126,6 @@ class Segmenter:
             )
         self.classes: list[NamedClass] = []
         self._classifier: ScoreClassifier | None = None
-        self._last_size: tuple[int, ...] | None = None
         self.set_classes(classes)
 
     @torch.inference_mode()
@@ -264,11 +262,6 @@ class Segmenter:
         if isinstance(batch, SegmentedImage):
             return None
         device, dtype = self.model.device, self.model.dtype
-        size = batch[0].pixel_values.shape[-2:]
-        if size != self._last_size:
-            # Pictures of one size fit into the gaps that the last one left.
-            return_freed_memory()
-        self._last_size = size
         try:
             return self.model(
                 pixel_values=torch.cat([item.pixel_values for item in batch]).to(device, dtype),

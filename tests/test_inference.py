@@ -181,18 +181,6 @@ def test_images_are_read_as_results_are_asked_for(segmenter):
     assert len(list(results)) == 5 and totals == [None] * 6
 
 
-def test_freed_memory_is_given_back_where_the_size_changes(segmenter, monkeypatch):
-    calls = []
-    monkeypatch.setattr("score_hf.inference.return_freed_memory", lambda: calls.append(1))
-    sizes = [(64, 64), (64, 64), (96, 64), (96, 64), (64, 64)]
-    for height, width in sizes:
-        list(segmenter.segment(noise(height, width)))
-    assert len(calls) in (2, 3)
-    calls.clear()
-    list(segmenter.segment([noise(64, 64)] * 3))
-    assert calls == []
-
-
 def test_new_vocabulary_leaves_running_results_alone(segmenter):
     pictures = [noise(64, 64, seed) for seed in range(2)]
     expected = list(segmenter.segment(pictures, threshold=0))

@@ -12,6 +12,16 @@ from score_hf import ScoreConfig, ScoreImageProcessor, ScoreProcessor
 TINY_VOCABULARY_SIZE = 600
 TINY_IMAGE_SIZE = 64
 TINY_CLASSES = ("ship", "storage tank", "harbor")
+# Changes of the config that take other ways through the network.
+MODEL_KINDS: tuple[dict[str, str], ...] = (
+    {"region_kernel": "fixed"},
+    {"region_kernel": "clamp"},
+    {"region_context": "cls", "global_context": "equation"},
+    {"region_context": "joint", "global_context": "tokens"},
+    {"region_context": "intermediate", "global_context": "concat"},
+    {"region_context": "none", "global_context": "none"},
+    {"out_of_vocabulary": "context"},
+)
 # Words of the tiny vocabulary; all others are spelled byte by byte.
 _TINY_WORDS = (
     "satellite aerial imagery photo view of the ship storage tank harbor oil plane vehicle boat "

@@ -60,7 +60,8 @@ def _masks(
     for geometry in geometries:
         mask = Image.new("1", size)
         pen = ImageDraw.Draw(mask)
-        for polygon in geometry.geoms:
+        # The largest first: another may lie in its hole.
+        for polygon in sorted(geometry.geoms, key=lambda one: one.area, reverse=True):
             pen.polygon(places(polygon.exterior), fill=1)
             for hole in polygon.interiors:
                 pen.polygon(places(hole), fill=0)

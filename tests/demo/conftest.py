@@ -2,6 +2,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -65,6 +66,25 @@ def browser():
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def hold(engine, monkeypatch):
+    """Makes a step of the engine wait until the event is set that this returns."""
+    may_go_on = Event()
+
+    def hold_step(name: str) -> Event:
+        act = getattr(engine, name)
+
+        def wait(*values):
+            may_go_on.wait(60)
+            return act(*values)
+
+        monkeypatch.setattr(engine, name, wait)
+        return may_go_on
+
+    yield hold_step
+    may_go_on.set()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Whole scenes, waiting and odd names as a visitor meets them, in Debian's Chromium."""
 
 from importlib.util import find_spec
-from threading import Event
 
 import geopandas
 import numpy as np
@@ -58,14 +57,8 @@ def test_a_scene_gives_a_picture_a_map_and_files(visit, scene):
 
 
 @needs_scenes
-def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, engine, monkeypatch):
-    segment, waiting = engine.segment, Event()
-
-    def segment_slowly(*values):
-        waiting.wait(60)
-        return segment(*values)
-
-    monkeypatch.setattr(engine, "segment", segment_slowly)
+def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, hold):
+    waiting = hold("segment")
     visitor = visit()
     page = visitor.page
     page.get_by_role("button", name="A whole scene").click()
@@ -84,14 +77,8 @@ def test_a_scene_can_be_cancelled_and_no_scene_is_told(visit, scene, engine, mon
     waiting.set()
 
 
-def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, engine, monkeypatch):
-    encode, waiting = engine.encode, Event()
-
-    def encode_slowly(vocabulary):
-        waiting.wait(60)
-        return encode(vocabulary)
-
-    monkeypatch.setattr(engine, "encode", encode_slowly)
+def test_who_waits_for_a_turn_is_told_and_can_cancel(visit, hold):
+    waiting = hold("encode")
     first, second = visit(), visit()
     for visitor in (first, second):
         visitor.upload(SCENE)

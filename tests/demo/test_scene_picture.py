@@ -3,7 +3,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from score_hf.demo.scene_picture import draw_whole_scene
+from score_hf.demo.scene_picture import _masks, draw_whole_scene
 from score_hf.visualize import class_color
 from tests.scenes.drawn_rasters import write_raster
 
@@ -38,3 +38,13 @@ def test_objects_are_drawn_where_they_are_in_the_colours_of_their_classes(tmp_pa
     tint = 255 - np.array(drawn.getpixel((round(300 * scale), inside[0])))
     wanted = 255 - np.array(class_color(1))
     assert tint.any() and np.corrcoef(tint, wanted)[0, 1] > 0.99
+
+
+def test_an_island_in_a_hole_is_drawn():
+    from affine import Affine
+    from shapely import MultiPolygon, box
+
+    island = box(40, 40, 60, 60)
+    ring = box(0, 0, 100, 100) - box(20, 20, 80, 80)
+    [mask] = _masks([MultiPolygon([island, ring])], Affine.identity(), np.ones(2), (100, 100))
+    assert mask[50, 50] and mask[10, 50] and not mask[30, 30]

@@ -13,6 +13,7 @@ from score_hf.data.loading import coco_ground_truth, load_split
 from score_hf.evaluation import evaluator
 from score_hf.evaluation.evaluator import evaluate_model, fingerprint
 from score_hf.evaluation.instance_task import InstanceTask
+from score_hf.evaluation.task import FIGURES
 from tests.evaluation.made_sets import (
     NAMES,
     instance_rows,
@@ -70,6 +71,7 @@ def test_figures_and_predictions_are_those_of_plain_pycocotools(tiny_model, nois
     assert list(figures["per_class"]) == list(NAMES)
     assert figures["seen"] == pytest.approx(precision[:, :, :2].mean())
     assert figures["unseen"] == figures["per_class"]["harbor"]
+    assert set(FIGURES["instance"]) <= set(figures)
     assert figures["num_images"] == 8
     assert figures["settings"]["seen_classes"] == [True, True, False, False]
     assert sum(figures["objects"].values()) == sum(
@@ -277,6 +279,7 @@ def test_semantic_set(tiny_model, task, figure, tmp_path):
     )
     assert 0 <= figures[figure] <= 1 and figures["per_class"]["bridge"] in (None, 0)
     assert figures["settings"]["task"] == task or task is None
+    assert set(FIGURES[figures["settings"]["task"]]) <= set(figures)
     assert {entry["category_id"] for entry in json.loads(path.read_text())} <= {1, 2, 3, 4}
     assert "data:image/jpeg" in (tmp_path / "report.html").read_text()
 

@@ -19,7 +19,7 @@ from score_hf.export.image_half import (
     trace_image_half,
 )
 from score_hf.export.model_folder import export_model
-from tests.tiny import TINY_CLASSES, tiny_config, tiny_processor
+from tests.tiny import MODEL_KINDS, TINY_CLASSES, tiny_config, tiny_processor
 
 SIZE = (64, 96)
 
@@ -131,19 +131,7 @@ def test_the_comparison_sees_other_shapes(tiny_model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"region_kernel": "fixed"},
-        {"region_kernel": "clamp"},
-        {"region_context": "cls", "global_context": "equation"},
-        {"region_context": "joint", "global_context": "tokens"},
-        {"region_context": "intermediate", "global_context": "concat"},
-        {"region_context": "none", "global_context": "none"},
-        {"out_of_vocabulary": "context"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("changes", MODEL_KINDS, ids=str)
 @pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_every_kind_of_model_at_any_size(changes, format, tmp_path):
     if format == "onnx":

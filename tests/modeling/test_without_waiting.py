@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from score_hf import ScoreForInstanceSegmentation
-from tests.tiny import make_inputs, tiny_config
+from tests.tiny import MODEL_KINDS, make_inputs, tiny_config
 
 # What makes a GPU's results come to the CPU: `.item()`, `int(...)`, `if tensor`, boolean indices.
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero")
@@ -33,19 +33,7 @@ def model_and_pixels(**changes):
     return model, make_inputs(model.config, 2)["pixel_values"]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"region_kernel": "fixed"},
-        {"region_kernel": "clamp"},
-        {"region_context": "cls", "global_context": "equation"},
-        {"region_context": "joint", "global_context": "tokens"},
-        {"region_context": "none", "global_context": "none"},
-        {"out_of_vocabulary": "context"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("changes", [{}, *MODEL_KINDS], ids=str)
 @torch.no_grad()
 def test_inference_waits_for_nothing(changes):
     model, pixels = model_and_pixels(**changes)
