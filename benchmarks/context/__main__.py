@@ -10,20 +10,7 @@ printed; beside the json they are written as .md, and a plot as .svg.
 """
 
 import argparse
-import hashlib
-import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock
 
 from score_hf.training.extras import missing_packages
 
@@ -35,6 +22,7 @@ if __name__ == "__main__" and (
 ):
     raise SystemExit(f"context: {missing}")
 
+from ..grid import fill
 from .cells import Budget, Cell, run_cell
 from .plot import draw_plot
 from .tables import write_tables
@@ -99,73 +87,11 @@ def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell]]:
     return budget, cells
 
 
-def open_results(path: Path, budget: Budget) -> dict[str, Any]:
-    """Reads what is done.
-
-    Raises:
-        ValueError: If it was done with another budget.
-    """
-    if not path.is_file():
-        return {"budget": asdict(budget), "cells": []}
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if results["budget"] != asdict(budget):
-        raise ValueError(
-            f"`--output` {str(path)!r} holds results of another budget ({results['budget']}): go "
-            "on with that one, or give another file."
-        )
-    return results
-
-
-def add(path: Path, budget: Budget, figures: dict[str, Any]) -> None:
-    """Adds a cell to the results on disk, to which other processes may add as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
-    with FileLock(Path(tempfile.gettempdir()) / f"score-hf-context-{place}.lock"):
-        results = open_results(path, budget)
-        results["cells"].append(figures)
-        unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-
-
-def commit() -> str | None:
-    """The commit of the code that runs; None outside of a repository."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude", "*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or None
-
-
-def fill(budget: Budget, cells: list[Cell], output: Path, work: Path) -> dict[str, Any]:
-    """Makes all cells that are not there, stores each, and returns what is there then."""
-    results = open_results(output, budget)
-    done = {(one["method"], one["share"], one["seed"]) for one in results["cells"]}
-    missing = [cell for cell in cells if (cell.method, cell.share, cell.seed) not in done]
-    folder = work / "-".join(str(value) for value in asdict(budget).values())
-    for number, cell in enumerate(missing, start=1):
-        print(f"cell {number} of {len(missing)}: {cell.name}", file=sys.stderr, flush=True)
-        wall, processor = time.perf_counter(), time.process_time()
-        figures = run_cell(cell, budget, folder)
-        took = {
-            "seconds": round(time.perf_counter() - wall, 1),
-            "cpu_seconds": round(time.process_time() - processor, 1),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "commit": commit(),
-        }
-        add(output, budget, {**asdict(cell), **figures, **took})
-        shutil.rmtree(folder / cell.name)
-    return open_results(output, budget)
-
-
 def main() -> None:
     """Runs the command; what is wrong with its options is told in one sentence."""
     options = read_options()
     try:
-        results = fill(*plan(options), options.output, options.work)
+        results = fill(*plan(options), options.output, options.work, run_cell)
     except ValueError as error:
         raise SystemExit(f"context: {' '.join(str(error).split())}") from None
     tables = write_tables(results)

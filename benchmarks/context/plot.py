@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .tables import FIGURES, mean_and_spread, select
+from ..spread import mean_and_spread
+from .tables import FIGURES, select
 
 METHODS = ("baseline", "rai", "gca", "score", "tokens", "rai-tokens", "joint", "joint-tokens")
 COLOURS = (

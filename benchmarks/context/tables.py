@@ -1,9 +1,9 @@
 """The results as Markdown tables."""
 
 from collections.abc import Callable, Sequence
-from statistics import mean, stdev
 from typing import Any
 
+from ..spread import percent
 from .looks import PITCHES, PLACES, SHARED
 from .methods import TABLES
 from .scenes import KINDS
@@ -47,14 +47,6 @@ FIGURES: dict[str, Figure] = {
 }
 
 
-def mean_and_spread(values: Sequence[float | None]) -> tuple[float, float | None] | None:
-    """Mean and sample standard deviation; no deviation of one value, nothing of none."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return mean(known), stdev(known) if len(known) > 1 else None
-
-
 def select(results: dict[str, Any], method: str, share: float) -> list[dict[str, Any]]:
     """The cells of a method and share, one a seed."""
     cells = [one for one in results["cells"] if (one["method"], one["share"]) == (method, share)]
@@ -83,14 +75,6 @@ def write_tables(results: dict[str, Any]) -> str:
 def _table(rows: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[str]:
     lines = [f"| | seeds | {' | '.join(FIGURES)} |", "|---|" + "---:|" * (1 + len(FIGURES))]
     for label, cells in rows:
-        figures = [_percent([figure(cell) for cell in cells]) for figure in FIGURES.values()]
+        figures = [percent([figure(cell) for cell in cells]) for figure in FIGURES.values()]
         lines.append(f"| {label} | {len(cells)} | {' | '.join(figures)} |")
     return lines
-
-
-def _percent(values: Sequence[float | None]) -> str:
-    summary = mean_and_spread(values)
-    if summary is None:
-        return ""
-    middle, spread = summary
-    return f"{100 * middle:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")

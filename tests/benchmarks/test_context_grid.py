@@ -1,4 +1,3 @@
-import json
 from xml.etree import ElementTree
 
 import pytest
@@ -14,13 +13,13 @@ from benchmarks.context.cells import (
     recipe_of,
     run_cell,
     run_lengths,
-    write_start,
 )
 from benchmarks.context.looks import CLASS_NAMES
 from benchmarks.context.methods import METHODS, TABLES, config_of
 from benchmarks.context.plot import draw_plot
 from benchmarks.context.scenes import draw_context_scene
-from benchmarks.context.tables import mean_and_spread, write_tables
+from benchmarks.context.tables import write_tables
+from benchmarks.fresh_context import write_start
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.data.loading import load_split
 from score_hf.loading import load_model
@@ -71,34 +70,6 @@ def test_what_cannot_be_is_told_in_a_sentence(arguments, message):
         command.plan(options(*arguments))
 
 
-def test_finished_cells_are_not_made_again(tmp_path, monkeypatch):
-    made = []
-
-    def run(one, budget, work):
-        made.append(one.name)
-        (work / one.name).mkdir(parents=True)
-        return {"AP": 0.5}
-
-    monkeypatch.setattr(command, "run_cell", run)
-    output, cells = tmp_path / "deep" / "results.json", [Cell("rai", 0.0, seed) for seed in (0, 1)]
-    command.fill(BUDGET, cells[:1], output, tmp_path / "work")
-    results = command.fill(BUDGET, cells, output, tmp_path / "work")
-    assert made == ["rai-0.0-0", "rai-0.0-1"]
-    assert results == json.loads(output.read_text())
-    assert [one["seed"] for one in results["cells"]] == [0, 1]
-    assert {"AP", "seconds", "cpu_seconds", "finished", "commit"} <= set(results["cells"][0])
-    assert not list((tmp_path / "work").rglob("rai-*")), "trainings are removed"
-    other = Budget(3, 2, 64, 6, 4, 1e-3)
-    with pytest.raises(ValueError, match=r"`--output` .* holds results of another budget"):
-        command.fill(other, cells, output, tmp_path / "work")
-
-
-def test_mean_and_spread():
-    assert mean_and_spread([]) is None and mean_and_spread([None]) is None
-    assert mean_and_spread([0.25, None]) == (0.25, None)
-    assert mean_and_spread([0.1, 0.3]) == pytest.approx((0.2, 0.1 * 2**0.5))
-
-
 def test_tables_show_mean_and_spread_of_seeds():
     cells = [cell(seed=seed) for seed in range(3)] + [cell("rai", right=2)]
     tables = write_tables({"budget": {"steps": 7}, "cells": cells})
@@ -123,7 +94,7 @@ def test_the_plot_is_a_picture_of_what_is_there():
 
 
 def test_methods_of_a_seed_start_alike(tmp_path):
-    start = write_start(tmp_path / "start", seed=1)
+    start = write_start(tmp_path / "start", "score-tiny", seed=1, alpha=0.0)
     recipes = [recipe_of(Cell(name, 0.5, 1), BUDGET, tmp_path, start) for name in METHODS]
     for recipe in recipes[1:]:
         different = set(recipe.differences(recipes[0]))
