@@ -94,7 +94,8 @@ def fill(
     """
     done = [_identity(one, asdict(cells[0])) for one in open_results(output, budget)["cells"]]
     missing = [cell for cell in cells if asdict(cell) not in done]
-    folder = work / "-".join(str(value) for value in asdict(budget).values())
+    # A value may be a path.
+    folder = work / "-".join(str(value) for value in asdict(budget).values()).replace("/", "_")
     for number, cell in enumerate(missing, start=1):
         print(f"cell {number} of {len(missing)}: {cell.name}", file=sys.stderr, flush=True)
         wall, processor = time.perf_counter(), time.process_time()

@@ -34,7 +34,6 @@ from score_hf.training.recipe import (
 )
 from score_hf.training.train import train
 
-from ..fresh_context import write_start
 from .looks import CLASS_NAMES
 from .methods import config_of
 from .scenes import KINDS, ContextScene, draw_context_scene
@@ -91,8 +90,7 @@ def run_cell(cell: Cell, budget: Budget, work: Path) -> dict[str, Any]:
         right; in what share of queries another scene's context changes the best class.
     """
     dataset = draw_sets(cell.share, budget, work)
-    # The out-of-vocabulary scores are the same for all methods and know of no context.
-    start = write_start(work / f"start-{cell.seed}", START, cell.seed, alpha=0.0)
+    start = write_start(work / f"start-{cell.seed}", cell.seed)
     recipe = recipe_of(cell, budget, dataset, start)
     folder = train(recipe, work / cell.name, resume=True)
     model, processor = load_model(folder, device="cpu")
@@ -131,6 +129,22 @@ def run_lengths(scene: ContextScene) -> list[dict[str, Any]]:
     """The masks of a scene as COCO's run lengths."""
     size = scene.masks.shape[1:]
     return [encode_mask(torch.from_numpy(mask), 0, 0, size) for mask in scene.masks]
+
+
+def write_start(folder: Path, seed: int) -> Path:
+    """Writes the model that all methods of a seed start with, unless it is there."""
+    if not (folder / "config.json").is_file():
+        model, processor = load_model(START, device="cpu")
+        torch.manual_seed(seed)
+        fresh = ScoreForInstanceSegmentation(model.config)
+        for name in ("region_integration", "global_adaptation"):
+            setattr(model, name, getattr(fresh, name))
+        model.config.frozen_trunks = True
+        # The out-of-vocabulary scores are the same for all methods and know of no context.
+        model.config.alpha = 0.0
+        processor.save_pretrained(folder)
+        model.save_pretrained(folder)
+    return folder
 
 
 def recipe_of(cell: Cell, budget: Budget, dataset: Path, start: Path) -> Recipe:

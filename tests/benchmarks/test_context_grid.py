@@ -13,13 +13,13 @@ from benchmarks.context.cells import (
     recipe_of,
     run_cell,
     run_lengths,
+    write_start,
 )
 from benchmarks.context.looks import CLASS_NAMES
 from benchmarks.context.methods import METHODS, TABLES, config_of
 from benchmarks.context.plot import draw_plot
 from benchmarks.context.scenes import draw_context_scene
 from benchmarks.context.tables import write_tables
-from benchmarks.fresh_context import write_start
 from score_hf import ScoreForInstanceSegmentation
 from score_hf.data.loading import load_split
 from score_hf.loading import load_model
@@ -94,7 +94,7 @@ def test_the_plot_is_a_picture_of_what_is_there():
 
 
 def test_methods_of_a_seed_start_alike(tmp_path):
-    start = write_start(tmp_path / "start", "score-tiny", seed=1, alpha=0.0)
+    start = write_start(tmp_path / "start", seed=1)
     recipes = [recipe_of(Cell(name, 0.5, 1), BUDGET, tmp_path, start) for name in METHODS]
     for recipe in recipes[1:]:
         different = set(recipe.differences(recipes[0]))
