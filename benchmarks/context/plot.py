@@ -1,16 +1,15 @@
-"""The results as a picture, written as plain SVG."""
+"""The results as a picture."""
 
 from typing import Any
 
+from matplotlib.figure import Figure
+
+from ..drawing import as_svg
 from ..spread import mean_and_spread
 from .tables import FIGURES, select
 
 METHODS = ("baseline", "rai", "gca", "score", "tokens", "rai-tokens", "joint", "joint-tokens")
-COLOURS = (
-    "#777777", "#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#bcbd22",
-)  # fmt: skip
 PANELS = ("AP", "right by surroundings", "right by sensor")
-WIDTH, HEIGHT, GAP, LEGEND = 220, 200, 60, 130
 
 
 def draw_plot(results: dict[str, Any]) -> str:
@@ -22,56 +21,37 @@ def draw_plot(results: dict[str, Any]) -> str:
     Returns:
         The SVG document.
     """
-    width = len(PANELS) * (WIDTH + GAP) + LEGEND
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT + 80}" '
-        'font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{HEIGHT + 80}" fill="white"/>',
-    ]
-    for number, figure in enumerate(PANELS):
-        parts += _panel(results, figure, GAP + number * (WIDTH + GAP), 30)
-    left, present = len(PANELS) * (WIDTH + GAP) + 20, {one["method"] for one in results["cells"]}
-    shown = [one for one in zip(METHODS, COLOURS, strict=True) if one[0] in present]
-    for place, (method, colour) in enumerate(shown):
-        y = 40 + 18 * place
-        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + 22}" y2="{y}" {_pen(colour)}/>')
-        parts.append(f'<text x="{left + 28}" y="{y + 4}">{method}</text>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _panel(results: dict[str, Any], figure: str, left: float, top: float) -> list[str]:
-    bottom = top + HEIGHT
-    parts = [f'<text x="{left}" y="{top - 10}" font-weight="bold">{figure}, %</text>']
-    for percent in range(0, 101, 20):
-        y = bottom - HEIGHT * percent / 100
-        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + WIDTH}" y2="{y}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{percent}</text>')
     shares = sorted({one["share"] for one in results["cells"]})
-    for share in shares:
-        x = left + WIDTH * share
-        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{share:g}</text>')
-    centre = left + WIDTH / 2
-    label = "share of ambiguous objects"
-    parts.append(f'<text x="{centre}" y="{bottom + 34}" text-anchor="middle">{label}</text>')
-    for method, colour in zip(METHODS, COLOURS, strict=True):
-        points = []
-        for share in shares:
-            cells = select(results, method, share)
-            summary = mean_and_spread([FIGURES[figure](cell) for cell in cells])
-            if summary is None:
-                continue
-            x, y = left + WIDTH * share, bottom - HEIGHT * summary[0]
-            points.append(f"{x:.1f},{y:.1f}")
-            reach = HEIGHT * (summary[1] or 0.0)
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>')
-            parts.append(
-                f'<line x1="{x:.1f}" y1="{y - reach:.1f}" x2="{x:.1f}" y2="{y + reach:.1f}" '
-                f"{_pen(colour)}/>"
-            )
-        if points:
-            parts.append(f'<polyline points="{" ".join(points)}" {_pen(colour)}/>')
-    return parts
+    picture = Figure(figsize=(11, 3.2), layout="constrained")
+    panels = picture.subplots(1, len(PANELS))
+    for panel, figure in zip(panels, PANELS, strict=True):
+        panel.set_title(f"{figure}, %")
+        panel.set_xlabel("share of ambiguous objects")
+        panel.set_ylim(0, 100)
+        panel.grid(alpha=0.3)
+        for number, method in enumerate(METHODS):
+            known = [
+                (share, *summary)
+                for share in shares
+                if (summary := _summary(results, method, share, figure))
+            ]
+            if known:
+                x, y, spread = zip(*known, strict=True)
+                panel.errorbar(
+                    x,
+                    [100 * middle for middle in y],
+                    [100 * (one or 0.0) for one in spread],
+                    color=f"C{number}",
+                    marker="o",
+                    markersize=3,
+                    label=method,
+                )
+    handles, labels = panels[0].get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside right center")
+    return as_svg(picture)
 
 
-def _pen(colour: str) -> str:
-    return f'fill="none" stroke="{colour}" stroke-width="1.5"'
+def _summary(
+    results: dict[str, Any], method: str, share: float, figure: str
+) -> tuple[float, float | None] | None:
+    return mean_and_spread([FIGURES[figure](cell) for cell in select(results, method, share)])
