@@ -53,8 +53,8 @@ def convert_detectron2(
     from ..conversion.detectron2.settings import ModelSettings
     from ..conversion.detectron2.verification import compare_towers
     from ..conversion.model_folder import store_classes, write_model_folder
+    from ..conversion.open_clip.verification import check_differences
     from ..conversion.staging import check_output, staged
-    from ..conversion.verification import check_differences
     from ..loading import check_dtype
     from ..processing.prompts import parse_class_names
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from ..open_clip.source import OpenClipSource
-from ..verification import Difference, compare_context, compare_general, compare_text
+from ..open_clip.verification import Difference, compare_context, compare_general, compare_text
 from .checkpoint import ConvertedCheckpoint
 from .config import CONTEXT, GENERAL
 

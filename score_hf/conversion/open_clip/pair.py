@@ -14,7 +14,9 @@ from ..clip_tokenizer import clip_tokenizer
 from ..initialization import parts_of
 from ..model_card import ModelCardFacts
 from ..published_weights import WeightSource
-from ..verification import (
+from .source import OpenClipSource
+from .trunks import ConvertedTowers, convert_context, convert_general, match_normalization
+from .verification import (
     TOLERANCE,
     Difference,
     check_differences,
@@ -22,8 +24,6 @@ from ..verification import (
     compare_general,
     compare_text,
 )
-from .source import OpenClipSource
-from .trunks import ConvertedTowers, convert_context, convert_general, match_normalization
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tests.tiny import tiny_tokenizer
 pytest.importorskip("open_clip")
 from score_hf.conversion.clip_tokenizer import clip_tokenizer
 from score_hf.conversion.detectron2.verification import compare_towers
-from score_hf.conversion.verification import check_differences
+from score_hf.conversion.open_clip.verification import check_differences
 
 WEIGHTS = Path(__file__).parents[2] / "fixtures" / "parity" / "seed202" / "weights.safetensors"
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from ..modeling.context_trunk import ScoreContextTrunk
-from ..modeling.general_trunk import ScoreGeneralTrunk
-from .open_clip.source import OpenClipSource
+from ...modeling.context_trunk import ScoreContextTrunk
+from ...modeling.general_trunk import ScoreGeneralTrunk
+from .source import OpenClipSource
 
 # Largest difference allowed, as a share of the largest value.
 TOLERANCE = 1e-4
