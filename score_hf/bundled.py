@@ -4,6 +4,12 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 DEFAULT_MODEL = "score-tiny"
+_LIMITS = {
+    "score-tiny": (
+        "score-tiny is a demonstration, trained on drawn scenes only; it is not fit for real "
+        "imagery."
+    ),
+}
 
 
 def bundled_models() -> list[str]:
@@ -15,7 +21,7 @@ def bundled_model(name: str = DEFAULT_MODEL) -> Path:
     """Gives the folder of a model that comes with the package, for `from_pretrained`.
 
     Args:
-        name: Its name, such as "score-tiny".
+        name: Its name.
 
     Returns:
         The folder with its configuration, weights and processor.
@@ -29,6 +35,16 @@ def bundled_model(name: str = DEFAULT_MODEL) -> Path:
             f"({', '.join(bundled_models()) or 'there is none'}), got {name!r}."
         )
     return _PACKAGE / "models" / name
+
+
+def limits_of(folder: str | Path) -> str | None:
+    """Says in a sentence what a model is not fit for, if it is one that comes with the package.
+
+    Args:
+        folder: Where it was loaded from.
+    """
+    path = Path(folder)
+    return _LIMITS[path.name] if path.parent == _PACKAGE / "models" else None
 
 
 def sample_pictures() -> list[Path]:

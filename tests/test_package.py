@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import score_hf
-from score_hf.bundled import bundled_model, bundled_models, sample_pictures
+from score_hf.bundled import bundled_model, bundled_models, limits_of, sample_pictures
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -81,6 +81,7 @@ def test_bundled_model_names_those_there_are():
 @pytest.mark.parametrize("name", bundled_models())
 def test_bundled_model_is_a_folder_to_load_from(name):
     folder = bundled_model(name)
+    assert str(limits_of(folder)).startswith(name) and limits_of(folder.name) is None
     assert (folder / "config.json").is_file()
     assert (folder / "model.safetensors").is_file()
 

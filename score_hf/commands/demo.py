@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
+from ..bundled import DEFAULT_MODEL
 from .terminal import fail, plain_messages, quiet_transformers
 
 
 def demo(
     model: Annotated[
         str | None,
-        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+        typer.Option(
+            help=f"Folder, bundled model or hub id. Without it: the bundled {DEFAULT_MODEL}."
+        ),
     ] = None,
     port: Annotated[
         int | None,
@@ -31,7 +34,6 @@ def demo(
         import gradio  # noqa: F401 (only asked whether it is there)
     except ImportError:
         fail('the demo needs Gradio: run `pip install "score-hf[demo]"`.')
-    from ..bundled import DEFAULT_MODEL
     from ..demo.engine import DemoEngine
     from ..demo.launching import launch_demo
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..bundled import DEFAULT_MODEL
 from .class_tables import add_row, make_table, print_table
 from .scene_options import (
     Aoi,
@@ -30,7 +31,9 @@ def info(
     scene: Annotated[str, typer.Argument(help="Path or address of a raster.")],
     model: Annotated[
         str | None,
-        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+        typer.Option(
+            help=f"Folder, bundled model or hub id. Without it: the bundled {DEFAULT_MODEL}."
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ... Without it: a GPU if there is one.")
@@ -53,7 +56,6 @@ def info(
 ) -> None:
     """Say what would be done with a scene: size, ground, tiles, memory and time."""
     quiet_transformers()
-    from ..bundled import DEFAULT_MODEL
     from ..scenes import ReadingOptions, Scene, SceneOptions, SceneSegmenter
 
     with plain_messages():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..bundled import DEFAULT_MODEL, limits_of
 from .class_tables import print_table, vocabulary_table
 from .scene_options import (
     Aoi,
@@ -88,7 +89,7 @@ def segment(
         typer.Option(
             "--model",
             "-m",
-            help="Folder, bundled model or hub id. Without it: the bundled score-tiny.",
+            help=f"Folder, bundled model or hub id. Without it: the bundled {DEFAULT_MODEL}.",
         ),
     ] = None,
     output_dir: Annotated[
@@ -154,7 +155,6 @@ def segment(
         names, vocabulary = _read_classes(classes, classes_file)
         band_numbers, box = parse_bands(bands), parse_bbox(bbox)
     quiet_transformers()
-    from ..bundled import DEFAULT_MODEL, bundled_model
     from ..inference import Segmenter
     from ..scenes import ReadingOptions, SceneOptions, VectorOptions
     from .scene_engines import EngineChoice
@@ -200,11 +200,9 @@ def segment(
         if pictures:
             picture_formats = _fitting(formats, FORMATS, "pictures")
             make_writable(output_dir)
-    if images and segmenter.model.name_or_path == str(bundled_model()):
-        complain(
-            f"note: {DEFAULT_MODEL} is a demonstration, trained on drawn scenes only; it is not "
-            "fit for real imagery."
-        )
+    limits = limits_of(segmenter.model.name_or_path or "")
+    if images and limits is not None:
+        complain(f"note: {limits}")
     print_table(vocabulary_table(segmenter.classes))
     problems: list[tuple[str, int]] = []
     with plain_messages(FAILURE):

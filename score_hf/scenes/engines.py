@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from .options import SceneOptions
 from .tile_run import TileBatch
 
-if TYPE_CHECKING:
-    from .segmenter import SceneSegmenter
+
+class TileComputer(Protocol):
+    """What other processes need of a [`SceneSegmenter`]."""
+
+    def compute_tiles(
+        self, scene: str, options: SceneOptions, work: Path, batches: Sequence[TileBatch]
+    ) -> object:
+        """Computes tiles for a work folder, which another process has prepared."""
+
 
 # Makes a segmenter, on a device where one is given; it must be possible to pickle it.
-SegmenterMaker = Callable[[str | None], "SceneSegmenter"]
+SegmenterMaker = Callable[[str | None], TileComputer]
 # Where processes are started, by whom: the names of the number of a process and of all of them.
 _LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),
@@ -45,7 +52,7 @@ class TileJob:
     options: SceneOptions
     work: Path
 
-    def run(self, segmenter: "SceneSegmenter", batches: Sequence[TileBatch]) -> None:
+    def run(self, segmenter: TileComputer, batches: Sequence[TileBatch]) -> None:
         """Computes tiles.
 
         Args:

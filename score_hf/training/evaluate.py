@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..bundled import DEFAULT_MODEL
 from .extras import missing_packages
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def evaluate(
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="Folder, bundled model or hub id. Without it: the bundled score-tiny."),
+        typer.Option(
+            help=f"Folder, bundled model or hub id. Without it: the bundled {DEFAULT_MODEL}."
+        ),
     ] = None,
     alpha: Annotated[
         float | None,
@@ -139,7 +142,6 @@ def evaluate(
     if missing is not None:
         raise ValueError(missing)
     from .. import __version__
-    from ..bundled import DEFAULT_MODEL
     from ..data.loading import load_split
     from ..evaluation.context_text import borrow_context_text
     from ..evaluation.evaluator import evaluate_model
