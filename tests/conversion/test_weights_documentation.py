@@ -14,15 +14,6 @@ from score_hf.conversion.open_clip.source import PAPER_GENERAL
 from tests.tiny import tiny_config, tiny_processor
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "weights.md").read_text()
-COMMANDS = sorted(set(re.findall(r"score-hf (?:convert|push) [^`\n#]*[^`\n#\s]", DOCUMENT)))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_can_be_parsed(command):
-    _, name, *arguments = shlex.split(command)
-    known = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    options = {option for parameter in known.params for option in parameter.opts}
-    assert {one for one in arguments if one.startswith("-")} <= options | {"--help"}
 
 
 def test_options_in_tables_exist():

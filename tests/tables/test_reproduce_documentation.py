@@ -1,13 +1,10 @@
 """`docs/reproduce.md` says what the tables do."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from score_hf.cli import app
 from score_hf.tables.paper import TABLES
 from score_hf.tables.plan import cells_of
 from score_hf.tables.sources import DATA_FOLDERS, WEIGHT_FOLDERS
@@ -15,16 +12,6 @@ from score_hf.training.recipe import load_recipe
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^score-hf [^#\n]*[^#\s]", DOCUMENT, re.MULTILINE)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_can_be_parsed(command):
-    known = typer.main.get_command(app)
-    words = shlex.split(command)[1:]
-    while hasattr(known, "commands"):
-        known = known.commands[words.pop(0)]
-    options = {option for parameter in known.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("-")} <= options
 
 
 def test_commands_are_those_that_a_table_asks_for():

@@ -9,12 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from score_hf.cli import app
 from score_hf.drawn_scenes import draw_scene
 from score_hf.training.recipe import load_recipe
-from score_hf.training.train import read_options
 from tests.conversion.hub_stand_in import OWNER, TOKEN, hub_stand_in
 from tests.data.drawn_coco import annotation, encode, image, write_coco
 
@@ -34,21 +31,6 @@ SMALL = (
     *("--set", "batch_size=2", "--set", "evaluation.every=40"),
     *("--set", "optimizer.learning_rate=5e-4", "--set", "data.augmentation=null"),
 )
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_can_be_parsed(command):
-    words = shlex.split(command)
-    if words[0] == "accelerate":
-        assert words[:5] == ["accelerate", "launch", "--quiet", "-m", "score_hf.training.train"]
-        assert read_options(words[5:]).recipe == "mine.yaml"
-        return
-    known = typer.main.get_command(app)
-    words = words[1:]
-    while hasattr(known, "commands"):
-        known = known.commands[words.pop(0)]
-    options = {option for parameter in known.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("-")} <= options
 
 
 def test_recipe_and_the_fields_that_are_explained(tmp_path):
