@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from ..plain_yaml import read_yaml
 from ..processing.predictions import check_fraction
 from ..processing.prompts import parse_class_names, split_synonyms
 from .matching import Merge
@@ -101,7 +102,6 @@ def read_vocabulary(path: Path) -> list[SceneClass]:
         The classes.
 
     Raises:
-        ImportError: If a .yaml file cannot be read because PyYAML is missing.
         ValueError: If the file cannot be read or an entry is not valid.
     """
     text, suffix, where = _read_text(path), path.suffix.lower(), repr(str(path))
@@ -166,15 +166,13 @@ def _csv_entries(text: str, where: str) -> list[dict[Any, Any]]:
 
 def _yaml_entries(text: str, where: str) -> list[dict[Any, Any]]:
     try:
-        import yaml
+        entries = read_yaml(text)
     except ImportError as error:
         raise ImportError(
             "Vocabularies in YAML need the package PyYAML: run `pip install pyyaml`, or write a "
             ".csv file."
         ) from error
-    try:
-        entries = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except ValueError as error:
         raise ValueError(f"`--classes-file` {where} is no valid YAML ({error}).") from error
     if not isinstance(entries, list):
         raise ValueError(f"`--classes-file` {where} must hold a list of names or of entries.")
@@ -224,7 +222,7 @@ def _number(value: Any, column: str, place: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{place}: `{column}` must be a number from 0, but got {value!r}.")

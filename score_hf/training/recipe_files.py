@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from ..plain_yaml import read_yaml
+
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -50,8 +52,8 @@ def read_values(
         if not equals or not path:
             raise ValueError(f"A change must be of the form `name=value`, but got {change!r}.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            value = read_yaml(text)
+        except ValueError as error:
             raise ValueError(
                 f"A change must be `name=value` with a value in YAML, but got {change!r}."
             ) from error
@@ -68,10 +70,12 @@ def _read_file(
     if path in chain:
         raise ValueError(f"The recipe {path.name!r} is based on itself.")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _OneOfAName) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {reason}.") from error
+        values = read_yaml(path.read_text(encoding="utf-8"), _OneOfAName) or {}
+    except OSError as error:
+        raise ValueError(f"The recipe {str(path)!r} cannot be read ({error.strerror}).") from error
+    # Also bytes that are no UTF-8.
+    except ValueError as error:
+        raise ValueError(f"The recipe {str(path)!r} is no valid YAML: {error}.") from error
     if not isinstance(values, dict):
         raise ValueError(f"The recipe {str(path)!r} must be a list of `name: value`.")
     base = values.pop("base", None)

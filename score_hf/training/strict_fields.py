@@ -74,21 +74,21 @@ def _read(hint: Any, value: Any, place: str) -> Any:
         # YAML takes a bare `no` or `off` for False.
         value = "no" if value is False and "no" in parts else value
         if value not in parts:
-            raise ValueError(f"`{place}` must be one of {', '.join(parts)}, but is {value!r}.")
+            raise ValueError(f"`{place}` must be one of {', '.join(parts)}, but is {value!r:.100}.")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"`{place}` must be a list, but is {value!r}.")
+            raise ValueError(f"`{place}` must be a list, but is {value!r:.100}.")
         kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
         if len(kinds) != len(value):
-            raise ValueError(f"`{place}` must have {len(kinds)} entries, but is {value!r}.")
+            raise ValueError(f"`{place}` must have {len(kinds)} entries, but is {value!r:.100}.")
         return tuple(
             _read(kind, one, f"{place}[{index}]")
             for index, (kind, one) in enumerate(zip(kinds, value, strict=True))
         )
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ValueError(f"`{place}` must be a list of `name: value`, but is {value!r}.")
+            raise ValueError(f"`{place}` must be a list of `name: value`, but is {value!r:.100}.")
         return {str(name): _read(parts[1], one, f"{place}.{name}") for name, one in value.items()}
     return _read_plain(hint, value, place)
 
@@ -99,8 +99,9 @@ def _read_plain(kind: type, value: Any, place: str) -> Any:
         with contextlib.suppress(ValueError):
             value = float(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        with contextlib.suppress(OverflowError):
+            value = float(value)
     if type(value) is not kind:
         called = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-        raise ValueError(f"`{place}` must be {called[kind]}, but is {value!r}.")
+        raise ValueError(f"`{place}` must be {called[kind]}, but is {value!r:.100}.")
     return value

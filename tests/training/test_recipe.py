@@ -111,6 +111,12 @@ def test_streams_cannot_replace_damaged_images():
         ("- steps", "must be a list of `name: value`"),
         ("base: isaid\ndata: {split: a}\ndata: {workers: 1}", "no valid YAML: 'data' stands there"),
         ("base: recipe.yaml", "is based on itself"),
+        ("steps: [" + "[" * 5000, "is no valid YAML"),
+        ("? [a]\n: 1", "is no valid YAML"),
+        ("data: !!timestamp x", "is no valid YAML"),
+        ("seed: 2001-99-99", "is no valid YAML: month must be in 1..12"),
+        ("data: &a {split: *a}", "it stands for more than 100,000 values"),
+        (f"optimizer: {{learning_rate: {'9' * 400}}}", "must be a number"),
         ("base: isayd", "There is no recipe 'isayd': give a YAML file or one of drawn, isaid"),
     ],
 )

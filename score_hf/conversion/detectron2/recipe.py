@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ...plain_yaml import read_yaml
 
 # Values whose absence is told apart from null.
 _ABSENT = object()
@@ -114,9 +114,9 @@ def read_recipe(path: Path) -> Detectron2Recipe:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # ValueError: bytes that are no text, dates that are none; yaml nests as deep as it likes.
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    # ValueError: also bytes that are no text.
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"`config_file` {path} cannot be read as detectron2's yaml: {reason}"
