@@ -53,14 +53,23 @@ class OriginalExtras:
 
     @classmethod
     def load(cls, folder: Path) -> "OriginalExtras":
-        """Reads them from a model's folder; nothing if they were not kept."""
+        """Reads them from a model's folder; nothing if they were not kept.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
         path = folder / EXTRAS_FILE
         if not path.is_file():
             return cls()
-        with safe_open(path, framework="pt") as file:
-            types = json.loads((file.metadata() or {}).get("types", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return cls(tensors, {name: _TYPES[kind] for name, kind in types.items() if kind in _TYPES})
+        try:
+            with safe_open(path, framework="pt") as file:
+                types = json.loads((file.metadata() or {}).get("types", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            known = {name: _TYPES[str(kind)] for name, kind in types.items() if kind in [*_TYPES]}
+        # What is wrong with a file shows in any way.
+        except Exception as error:
+            raise ValueError(f"{str(path)!r} is damaged ({error}).") from error
+        return cls(tensors, known)
 
     def restore_type(self, name: str, tensor: Tensor) -> Tensor:
         """Gives a tensor the type in which it came, where that loses nothing."""

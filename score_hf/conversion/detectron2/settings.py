@@ -140,7 +140,10 @@ class ModelSettings:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} holds lists in lists without end") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} holds no fields")
     return content

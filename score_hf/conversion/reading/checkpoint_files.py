@@ -63,7 +63,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if not file.is_file():
             kind = "is a folder" if file.is_dir() else "does not exist"
             raise _NoCheckpoint(f"{kind}: give a checkpoint file.")
-        return _only_tensors(_read(file))
+        tensors = _only_tensors(_read(file))
+        _check_held_sizes(file, tensors)
+        return tensors
     except _NoCheckpoint as error:
         raise ValueError(f"{_name(file)} {error}") from error
     except SafetensorError as error:
@@ -150,6 +152,16 @@ def _check_declared_sizes(file: Path, entries: list[zipfile.ZipInfo]) -> None:
         raise _NoCheckpoint(
             f"would unpack from {_size(size)} to {_size(declared)}: no weights compress "
             f"to less than 1/{MAX_EXPANSION}, it is not read."
+        )
+
+
+def _check_held_sizes(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Refuses tensors that repeat few numbers so often that nobody could copy them."""
+    held, size = sum(tensor.nbytes for tensor in tensors.values()), file.stat().st_size
+    if held > max(MAX_EXPANSION * size, HARMLESS_SIZE):
+        raise _NoCheckpoint(
+            f"has {_size(size)} and holds tensors of {_size(held)}, which repeat its numbers: it "
+            "is not read."
         )
 
 

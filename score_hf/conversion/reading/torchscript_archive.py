@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...pickled_parts import check_numbering
+
 _DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -62,6 +64,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
         root = PurePosixPath(archive.namelist()[0]).parts[0]
         pickled = archive.read(f"{root}/data.pkl")
+        check_numbering(pickled)
         module = _ArchiveUnpickler(archive, root, pickled).load()
     tensors: dict[str, Tensor] = {}
     _collect(module, "", tensors)

@@ -7,10 +7,11 @@ are answered by the stand-ins below, every other is refused.
 """
 
 import pickle
-import pickletools
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from ...pickled_parts import check_numbering
 
 
 class _StandIn:
@@ -86,8 +87,6 @@ _ALLOWED: dict[tuple[str, str], _StandIn] = {
         )
     },
 }
-# What gives a part of the file a number, by which a later part refers to it.
-_NUMBERING = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 class _RefusedError(ValueError):
@@ -102,13 +101,6 @@ class _SafeUnpickler(pickle.Unpickler):
 
     def persistent_load(self, _: Any) -> Any:
         raise _RefusedError("it refers to an object outside the file")
-
-
-def _check_sizes(content: bytes) -> None:
-    """Refuses numbers that make the machine set aside gigabytes for a file of a few bytes."""
-    for operation, argument, _ in pickletools.genops(content):
-        if operation.name in _NUMBERING and (argument or 0) > len(content):
-            raise pickle.UnpicklingError("it numbers more parts than it has")
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
@@ -128,7 +120,7 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
     """
     try:
         content = path.read_bytes()
-        _check_sizes(content)
+        check_numbering(content)
         objects = _SafeUnpickler(BytesIO(content)).load()
     except _RefusedError as refusal:
         raise ValueError(

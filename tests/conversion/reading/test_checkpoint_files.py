@@ -172,6 +172,21 @@ def test_torchscript_with_foreign_objects_is_refused(scripted, tmp_path):
         read_tensors(evil)
 
 
+def test_torchscript_that_numbers_parts_beyond_its_size_is_refused(scripted, tmp_path):
+    file, _ = scripted
+    greedy = tmp_path / "greedy.pt"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(greedy, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith("/data.pkl"):
+                # Memory for 2**31 parts would be set aside.
+                content = content[:-1] + b"r\xff\xff\xff\x7f" + content[-1:]
+            target.writestr(name, content)
+
+    with pytest.raises(ValueError, match="it numbers more parts than it has"):
+        read_tensors(greedy)
+
+
 class Touch:
     def __init__(self, file):
         self.file = str(file)
@@ -277,6 +292,15 @@ def test_tensors_without_plain_values_are_refused(tmp_path, tensor):
 
     with pytest.raises(ValueError, match="holds proj without plain values"):
         read_tensors(tmp_path / "a.pt")
+
+
+def test_a_few_numbers_that_are_repeated_endlessly_are_refused(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"weight": torch.ones(1).expand(1 << 40), "bias": torch.ones(3)}, path)
+    with pytest.raises(ValueError, match=r"tensors of 4398.0 GB, which repeat its numbers"):
+        read_tensors(path)
+    torch.save({"weight": torch.ones(1).expand(1000)}, path)
+    assert read_tensors(path)["weight"].shape == (1000,)
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
