@@ -55,10 +55,17 @@ class CaptionedImages:
         file = folder / "captions.jsonl"
         if not file.is_file():
             raise ValueError(f"`recipe.captions` must be a folder with captions.jsonl: '{folder}'.")
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
-        if not rows or not all(row.get("file_name") and row.get("captions") for row in rows):
-            raise ValueError(f"'{file}' must have rows with a `file_name` and `captions` each.")
-        self.rows = rows
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            self.rows = [json.loads(line) for line in lines if line.strip()]
+        # Also bytes that are no text, and brackets in brackets without end.
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"'{file}' must have a row of JSON a line ({error}).") from error
+        if not self.rows or not all(map(_is_row, self.rows)):
+            raise ValueError(
+                f"'{file}' must have rows with a `file_name` and `captions` each, a text and a "
+                "list of texts."
+            )
 
     def draw(self, side: int, rng: np.random.Generator) -> Pair:
         """Draws an image, a crop of it and one of its captions.
@@ -69,15 +76,29 @@ class CaptionedImages:
 
         Returns:
             The pair; the label is the image's number.
+
+        Raises:
+            ValueError: If its picture cannot be read.
         """
         number = int(rng.integers(len(self.rows)))
         row = self.rows[number]
         captions = row["captions"]
-        with Image.open(self.folder / row["file_name"]) as image:
-            shown = min(image.size) * rng.uniform(*_SHOWN)
-            left, top = (rng.uniform(0, length - shown) for length in image.size)
-            pixels = _crop(image.convert("RGB"), left, top, shown, side, rng)
+        image = self._open(row["file_name"])
+        shown = min(image.size) * rng.uniform(*_SHOWN)
+        left, top = (rng.uniform(0, length - shown) for length in image.size)
+        pixels = _crop(image, left, top, shown, side, rng)
         return Pair(pixels, captions[int(rng.integers(len(captions)))].lower(), number)
+
+    def _open(self, name: str) -> Image.Image:
+        try:
+            with Image.open(self.folder / name) as image:
+                return image.convert("RGB")
+        # Decoders of damaged files raise whatever they stumble over.
+        except Exception as error:
+            raise ValueError(
+                f"`recipe.captions` names the picture {name!r:.200} in '{self.folder}', which "
+                f"cannot be read ({error})."
+            ) from error
 
 
 class ObjectCrops:
@@ -186,6 +207,17 @@ class PairBatches(Dataset):
             "attention_mask": texts["attention_mask"],
             "labels": torch.tensor([pair.label for pair in pairs]),
         }
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
+        return False
+    captions = row.get("captions")
+    return (
+        isinstance(captions, list)
+        and len(captions) > 0
+        and all(isinstance(one, str) for one in captions)
+    )
 
 
 def _crop(

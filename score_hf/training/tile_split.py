@@ -39,12 +39,13 @@ def split_tiles(
         Number of images of each part, and of those in neither.
 
     Raises:
-        ValueError: If the files differ in their classes, a tile has no number, or a part is empty.
+        ValueError: If a file is no COCO file, the files differ in their classes, a tile has no
+            number, or a part is empty.
     """
     parts: dict[str, dict[str, Any]] = {}
     neither = 0
     for file in files:
-        source = json.loads(file.read_text(encoding="utf-8"))
+        source = _read_coco(file)
         if not parts:
             parts = {
                 name: {"categories": source["categories"], "images": [], "annotations": []}
@@ -76,8 +77,27 @@ def split_tiles(
     return {**{name: len(one["images"]) for name, one in parts.items()}, "neither": neither}
 
 
+def _read_coco(file: Path) -> dict[str, Any]:
+    try:
+        source = json.loads(file.read_text(encoding="utf-8"))
+        for key, needed in (
+            ("categories", ()),
+            ("images", ("id", "file_name")),
+            ("annotations", ("image_id",)),
+        ):
+            for entry in source[key]:
+                # Numbers are looked up, so that they must be some.
+                _ = [hash(entry[name]) for name in needed]
+    except KeyError as error:
+        raise ValueError(f"`files` must be COCO files, but '{file}' lacks {error}.") from error
+    # Brackets in brackets without end; entries of other kinds.
+    except (RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"`files` must be COCO files, but '{file}' is none ({error}).") from error
+    return source
+
+
 def _number_of(file_name: str) -> int:
-    found = _NUMBER.search(file_name)
+    found = _NUMBER.search(str(file_name))
     if found is None:
         raise ValueError(f"`files` must name tiles like 'tile_000123.jpg', but has {file_name!r}.")
     return int(found[1])

@@ -65,13 +65,33 @@ def test_captions_go_with_their_images(tmp_path):
 
 @pytest.mark.parametrize(
     ("rows", "message"),
-    [(None, "must be a folder with captions.jsonl"), ([{"captions": ["a"]}], "a `file_name` and")],
+    [
+        (None, "must be a folder with captions.jsonl"),
+        ([{"captions": ["a"]}], "a `file_name` and"),
+        ([{"file_name": "a.png", "captions": "a field"}], "a list of texts"),
+        ([{"file_name": "a.png", "captions": [1]}], "a list of texts"),
+        ([None], "a list of texts"),
+    ],
 )
 def test_folders_without_captions_are_told(tmp_path, rows, message):
     if rows is not None:
         (tmp_path / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(ValueError, match=message):
         CaptionedImages(tmp_path)
+
+
+def test_damaged_captions_and_pictures_are_told(tmp_path):
+    file = tmp_path / "captions.jsonl"
+    file.write_text("{")
+    with pytest.raises(ValueError, match=r"captions.jsonl' must have a row of JSON a line"):
+        CaptionedImages(tmp_path)
+    file.write_text('{"file_name": "a.png", "captions": ["a field"]}\n')
+    captioned = CaptionedImages(tmp_path)
+    for content in (None, b"no picture"):
+        if content is not None:
+            (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(ValueError, match=r"names the picture 'a.png' .* cannot be read"):
+            captioned.draw(32, np.random.default_rng(0))
 
 
 def test_pairs_do_not_depend_on_how_they_are_spread(objects, tmp_path):

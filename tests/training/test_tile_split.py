@@ -45,6 +45,23 @@ def test_tiles_near_the_validation_part_are_in_neither(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "`files` must be COCO files, but '.*' is none"),
+        ("{}", "lacks 'categories'"),
+        ('{"categories": [], "images": [{"id": 1}], "annotations": []}', "lacks 'file_name'"),
+        ('{"categories": 1, "images": [], "annotations": []}', "is none"),
+        ("[" * 100_000, "is none"),
+        ('{"categories": [], "images": [{"id": 1, "file_name": 5}], "annotations": []}', "has 5"),
+    ],
+)
+def test_what_is_no_coco_file_is_told(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        split_tiles([tmp_path / "a.json"], tmp_path / "split", [range(100, 120)], 10)
+
+
+@pytest.mark.parametrize(
     ("numbers", "categories", "message"),
     [
         ([5], ({"id": 1, "name": "boat"},), "those of .* differ"),

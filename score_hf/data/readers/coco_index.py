@@ -13,6 +13,8 @@ import numpy as np
 
 from .json_stream import iterate_lists
 
+_LONGEST_SIDE = 1_000_000
+
 
 @dataclass(frozen=True)
 class CocoImage:
@@ -195,5 +197,8 @@ def _is_whole(number: Any) -> bool:
 
 
 def _side(value: Any) -> int | None:
-    """Some writers give sizes as 800.0, or 0 where they do not know."""
-    return int(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
+    """Some writers give sizes as 800.0, or 0 where they do not know.
+
+    A size that no picture has is not known either: memory follows what is drawn at it.
+    """
+    return int(value) if isinstance(value, int | float) and 1 <= value <= _LONGEST_SIDE else None

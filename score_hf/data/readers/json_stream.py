@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _CHUNK = 1 << 22
+# Of what the end of a window can cut in two, but a text: "-Infinity", "\\u1234".
+_LONGEST_MARK = 16
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
@@ -111,13 +113,19 @@ class _Reader:
             raise ValueError(f"{expected!r} should stand where {found!r} is")
         self._position += 1
 
+    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
+        """Whether what is wrong may only be that the window ends, and not far before."""
+        return error.msg.startswith("Unterminated string") or (
+            len(self._text) - error.pos < _LONGEST_MARK
+        )
+
     def value(self) -> tuple[Any, int, int]:
         self.peek()
         while True:
             try:
                 value, end = self._decode(self._text, self._position)
-            except json.JSONDecodeError:
-                if self._fill():
+            except json.JSONDecodeError as error:
+                if self._may_go_on(error) and self._fill():
                     continue
                 raise
             # A number at the end of the window may go on behind it: 3 as 3e-5.

@@ -281,6 +281,15 @@ def test_what_is_not_there(folder, tmp_path):
         read_coco(folder, tmp_path / "b.json", "train")
 
 
+@pytest.mark.parametrize("side", [10**9, 10**400, 1e300, 0, 0.5, -3, True, "60"])
+def test_sizes_that_no_picture_has_are_taken_from_it(folder, side):
+    stated = image(1, "a.png", side, side)
+    (record,) = records_of(read(folder, [stated], [annotation(1, 1, 1, BOX)]))
+    if side is not True:
+        assert (record.height, record.width) == (40, 60)
+        assert draw(record.objects[0].segmentation).sum() == 200
+
+
 def test_a_file_that_was_cut_off(folder):
     path = write_coco(folder.parent / "a.json", [image(1, "a.png")], [], CLASSES)
     path.write_text(path.read_text()[:-20])

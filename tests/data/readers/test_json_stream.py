@@ -30,6 +30,26 @@ def test_same_items_wherever_the_window_ends(tmp_path, monkeypatch, chunk, ascii
         assert json.loads(content[item.start : item.start + item.length]) == item.value
 
 
+def test_a_file_that_is_damaged_at_its_begin_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_stream, "_CHUNK", 64)
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [{"id": 1} {"id": 2}]' + " " * 10_000)
+    places = []
+    fill = json_stream._Reader._fill
+
+    def counted(reader):
+        places.append(reader.place)
+        return fill(reader)
+
+    monkeypatch.setattr(json_stream._Reader, "_fill", counted)
+    with pytest.raises(ValueError, match="is no complete JSON file"):
+        list(iterate_lists(path))
+    path.write_text('{"a": [{"id": 1, "b": ?' + "x" * 10_000)
+    with pytest.raises(ValueError, match="is no complete JSON file"):
+        list(iterate_lists(path))
+    assert len(places) < 6
+
+
 def test_byte_order_mark_is_skipped(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"a": [1]}', encoding="utf-8-sig")
