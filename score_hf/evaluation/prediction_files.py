@@ -98,7 +98,13 @@ class PredictionFolder:
             # Every process may write it, with the same content.
             write_json(path, settings, f".{self.rank}.part")
             return
-        known = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        # Also bytes that are no text, and brackets in brackets without end.
+        except (ValueError, RecursionError):
+            known = None
+        if not isinstance(known, dict):
+            raise ValueError(f"{path} is damaged: delete {self.folder}, and begin anew.")
         for name in sorted({*known, *settings}):
             if known.get(name) != settings.get(name):
                 raise ValueError(
@@ -160,6 +166,13 @@ def _open_whole(path: Path) -> BinaryIO:
 
 def _parse(line: bytes, path: Path) -> Record:
     try:
-        return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: delete it, and its images are done again.") from error
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if (
+        not isinstance(record, dict)
+        or not isinstance(record.get("image_id"), int)
+        or not isinstance(record.get("predictions", []), list)
+    ):
+        raise ValueError(f"{path} is damaged: delete it, and its images are done again.")
+    return record

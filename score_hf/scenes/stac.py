@@ -53,9 +53,11 @@ def raster_of_item(source: str) -> str:
                 item = json.load(answer)
         else:
             item = json.loads(Path(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    # Also brackets in brackets without end.
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"`IMAGE` {place!r} cannot be read as a STAC item ({error}).") from error
-    if not isinstance(item, dict) or "stac_version" not in item or "assets" not in item:
+    is_item = isinstance(item, dict) and "stac_version" in item
+    if not is_item or not isinstance(item.get("assets"), dict):
         raise ValueError(f"`IMAGE` {place!r} is JSON, but no STAC item.")
     rasters = {key: one for key, one in item["assets"].items() if _is_raster(one)}
     chosen = [name] if name else [key for key in ("visual", "image") if key in rasters]
@@ -67,7 +69,7 @@ def raster_of_item(source: str) -> str:
             f"`IMAGE` {place!r} must say which asset is the picture: add #NAME with one of its "
             f"rasters ({known})."
         )
-    reference = str(rasters[chosen[0]]["href"])
+    reference: str = rasters[chosen[0]]["href"]
     if "://" in reference or reference.startswith("/"):
         return reference
     if "://" in place:
@@ -75,8 +77,10 @@ def raster_of_item(source: str) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(place), reference))
 
 
-def _is_raster(asset: Mapping[str, Any]) -> bool:
-    reference = str(asset.get("href", "")).partition("?")[0].lower()
+def _is_raster(asset: Any) -> bool:
+    if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
+        return False
+    reference = asset["href"].partition("?")[0].lower()
     return str(asset.get("type", "")).startswith("image/tiff") or reference.endswith(
         _RASTER_ENDINGS
     )

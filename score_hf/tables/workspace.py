@@ -105,12 +105,13 @@ class Workspace:
     def percent(self, cell: Cell) -> float | None:
         """Returns the number of a cell; None if it is not there yet, or nothing could be tested."""
         value = (self._figures(cell) or {}).get(cell.metric)
-        return None if value is None else 100 * value
+        return 100 * value if isinstance(value, int | float) else None
 
     def _figures(self, cell: Cell) -> dict[str, Any] | None:
         """Figures that were measured as the cell wants it, of the model at the end of its run."""
         figures = _read(self.metrics(cell))
-        settings = figures.get("settings", {})
+        settings = figures.get("settings")
+        settings = settings if isinstance(settings, dict) else {}
         wanted = {
             "alpha": cell.ensemble[0],
             "beta": cell.ensemble[1],
@@ -211,6 +212,6 @@ def _read(path: Path) -> dict[str, Any]:
     """Reads a JSON file; what is not there or not whole has nothing in it."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -91,6 +91,8 @@ class Checkpoints:
             return None
         try:
             facts = json.loads((newest / _STATE).read_text())
+            if not isinstance(facts, dict) or not isinstance(facts.get("step"), int):
+                raise ValueError(f"{_STATE} does not say its step")
             accelerator.load_state(str(newest))
         # Other shapes, other parameters and damaged files fail in as many ways.
         except Exception as error:

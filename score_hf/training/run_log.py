@@ -118,7 +118,7 @@ class RunLog:
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 is_past = json.loads(line)["step"] <= first_step
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, RecursionError, TypeError, ValueError):
                 continue
             if is_past:
                 kept.append(line + "\n")

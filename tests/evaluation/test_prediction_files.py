@@ -70,6 +70,24 @@ def test_damaged_line_within_a_file(tmp_path):
         PredictionFolder(tmp_path, SETTINGS)
 
 
+@pytest.mark.parametrize(
+    "line", ["5", "null", "[" * 100_000, '{"image_id": []}', '{"image_id": 2, "predictions": 3}']
+)
+def test_lines_of_another_form_are_damaged(tmp_path, line):
+    folder_with(tmp_path, [1])
+    (tmp_path / "part-00001.jsonl").write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"part-00001.jsonl is damaged: delete it"):
+        PredictionFolder(tmp_path, SETTINGS)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+def test_damaged_settings(tmp_path, content):
+    folder_with(tmp_path, [1])
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"settings.json is damaged: delete"):
+        PredictionFolder(tmp_path, SETTINGS)
+
+
 def test_no_predictions_is_an_empty_list(tmp_path):
     with PredictionFolder(tmp_path / "new", SETTINGS) as store:
         write_predictions(store, [], tmp_path / "all.json")

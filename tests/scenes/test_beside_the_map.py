@@ -158,6 +158,22 @@ def test_an_item_as_input_names_the_picture(tmp_path):
         raster_of_item(str(tmp_path / "none.json"))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000, "cannot be read as a STAC item"),
+        ('{"stac_version": "1.0.0", "assets": ["s.tif"]}', "no STAC item"),
+        ('{"stac_version": "1.0.0", "assets": {"a": "s.tif", "b": {"href": 3}}}', "none"),
+        ('{"stac_version": "1.0.0", "assets": {"a": {"type": "image/tiff"}}}', "none"),
+    ],
+)
+def test_items_of_another_form_are_told(tmp_path, content, message):
+    path = tmp_path / "item.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        raster_of_item(str(path))
+
+
 @pytest.mark.parametrize(("crs", "code"), [("utm", 32631), ("EPSG:3035", 3035)])
 def test_maps_in_another_reference_system(tmp_path, crs, code):
     boxes_raster(tmp_path / "s.tif", crs="EPSG:3857")

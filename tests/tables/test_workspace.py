@@ -112,7 +112,9 @@ def test_figures_of_something_else_do_not_count(workspace, settings):
     assert workspace.cell_state(cell) == "to do" and workspace.percent(cell) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"AP": 0.5'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"AP": 0.5', '{"AP": 0.5, "settings": [1]}', "[" * 100_000]
+)
 def test_damaged_figures_do_not_count(workspace, content):
     cell = cells_of(TABLES["1"])[0]
     folders.measure(workspace, cell, 0.5)

@@ -135,11 +135,12 @@ def test_killed_at_any_operation_there_is_always_a_whole_one(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
-def test_a_damaged_state_is_told(tmp_path):
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"best": 1}', '{"step": "3"}', "[" * 100_000])
+def test_a_damaged_state_is_told(tmp_path, content):
     checkpoints, process = Checkpoints(tmp_path), Process()
     save(checkpoints, process, 5)
-    (tmp_path / "step-00000005" / "state.json").write_text("{")
-    with pytest.raises(ValueError, match=r"checkpoint '.*step-00000005' cannot be loaded"):
+    (tmp_path / "step-00000005" / "state.json").write_text(content)
+    with pytest.raises(ValueError, match=r"step-00000005' cannot be loaded by this recipe \("):
         checkpoints.load(process)
 
 
