@@ -1,0 +1,5 @@
+"""All targets."""
+
+from . import annotations, checkpoints, images, recipes
+
+TARGETS = (*images.TARGETS, *annotations.TARGETS, *checkpoints.TARGETS, *recipes.TARGETS)
