@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import datasets
 import numpy as np
 
+from ..processing.coco_masks import decode_mask
 from .prepared_folder import work_folder
 from .records import Kind
 from .schema import category_feature, kind_of
@@ -181,16 +182,18 @@ def objects_of(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     Returns:
         Masks (objects, height, width), bool; class numbers (objects,), int64; and whether each is
         a group that was not taken apart (objects,), bool.
-    """
-    from pycocotools import mask as coco_mask
 
+    Raises:
+        ValueError: If a mask is damaged, or of another size than the row.
+    """
     objects = _listed(row["objects"])
     labels = np.array([one["category"] for one in objects], dtype=np.int64)
     crowds = np.array([one["iscrowd"] for one in objects], dtype=bool)
     if not objects:
         return np.zeros((0, row["height"], row["width"]), dtype=bool), labels, crowds
-    masks = coco_mask.decode([one["segmentation"] for one in objects])
-    return np.ascontiguousarray(masks.transpose(2, 0, 1)).astype(bool), labels, crowds
+    size = (row["height"], row["width"])
+    masks = [decode_mask(one["segmentation"], size, "dataset").numpy() for one in objects]
+    return np.stack(masks).astype(bool), labels, crowds
 
 
 def coco_ground_truth(dataset: PreparedSet) -> dict[str, list[dict[str, Any]]]:

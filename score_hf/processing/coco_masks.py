@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from .run_lengths import area_of
+
+# How far a polygon may reach, in longer sides of its image.
+_FARTHEST = 10
+
 
 def _coco_mask_api() -> Any:
     try:
@@ -88,10 +93,11 @@ def decode_mask(segmentation: Any, size: tuple[int, int], argument: str) -> torc
             f"`{argument}` must be a COCO run-length encoding with `size` and `counts`, or a list "
             f"of polygons [[x1, y1, x2, y2, x3, y3, ...], ...], but got {segmentation!r:.80}."
         )
-    if is_encoding and tuple(segmentation["size"]) != size:
+    stated = segmentation["size"] if is_encoding else size
+    stated = tuple(stated) if isinstance(stated, list | tuple | np.ndarray) else stated
+    if stated != size:
         raise ValueError(
-            f"`{argument}` is a mask of height and width {tuple(segmentation['size'])}, but its "
-            f"image has {size}."
+            f"`{argument}` is a mask of height and width {stated!r:.80}, but its image has {size}."
         )
     api = _coco_mask_api()
     try:
@@ -99,11 +105,25 @@ def decode_mask(segmentation: Any, size: tuple[int, int], argument: str) -> torc
             parts = [[float(number) for number in polygon] for polygon in segmentation]
             if not np.isfinite([number for part in parts for number in part]).all():
                 raise ValueError("its corners must be finite numbers")
+            # Drawing a polygon takes memory in proportion to its extent.
+            if max(abs(number) for part in parts for number in part) > _FARTHEST * max(size):
+                raise ValueError("it reaches far out of its image")
             encoded = api.merge(api.frPyObjects(parts, height, width))
-        elif isinstance(segmentation["counts"], str | bytes):
-            encoded = segmentation
         else:
-            encoded = api.frPyObjects(segmentation, height, width)
+            encoded = _checked_runs(segmentation["counts"], height, width)
         return torch.from_numpy(np.ascontiguousarray(api.decode(encoded)))
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"`{argument}` is no valid COCO segmentation ({error}).") from error
+
+
+def _checked_runs(counts: Any, height: int, width: int) -> dict[str, Any]:
+    """Compresses run lengths; pycocotools takes whatever lies in memory for what they lack."""
+    if isinstance(counts, str | bytes):
+        area_of(counts if isinstance(counts, str) else counts.decode("ascii"), height, width)
+        return {"size": [height, width], "counts": counts}
+    runs = np.asarray(counts)
+    whole = runs.ndim == 1 and runs.dtype.kind in "iuf" and bool((runs == runs.round()).all())
+    if not whole or runs.min(initial=0) < 0 or runs.sum() != height * width:
+        raise ValueError(f"its runs do not fill {height} x {width} pixels")
+    plain = {"size": [height, width], "counts": runs.astype(np.int64).tolist()}
+    return _coco_mask_api().frPyObjects(plain, height, width)

@@ -57,6 +57,13 @@ def test_uncompressed_runs_and_polygons():
         ([["a", 1, 2, 3, 4, 5]], "valid"),
         ([[float("nan"), 1, 2, 3, 4, 5]], "its corners must be finite numbers"),
         ({"size": [2, 3], "counts": [-1, 7]}, "valid"),
+        ({"size": 6, "counts": [6]}, "height and width 6"),
+        ({"size": [2, 3], "counts": 6}, "its runs do not fill 2 x 3 pixels"),
+        # pycocotools would fill up with whatever lies in memory.
+        ({"size": [2, 3], "counts": [5]}, "its runs do not fill 2 x 3 pixels"),
+        ({"size": [2, 3], "counts": "5"}, "its runs do not fill 2 x 3 pixels"),
+        ({"size": [2, 3], "counts": "6o"}, "its last run length is cut off"),
+        ([[0, 0, 1e300, 0, 1e300, 2]], "it reaches far out of its image"),
     ],
 )
 def test_what_is_no_segmentation_is_refused(segmentation, message):

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from ...processing.run_lengths import area_of
 from .. import categories
 from ..records import IGNORED, Dropped, ImageRecord, Kind, ObjectRecord, SourceSplit
-from ..run_lengths import area_of
 from .folders import check_root, check_split
 from .label_images import IMAGE_DAMAGED, Pair, read_pair, size_of, value_table
 from .samrs_folders import annotations_of, folder_of, scan, stems_of

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ...processing.run_lengths import area_of
 from ..checking import OTHER_MASK_SIZE
-from ..run_lengths import area_of
 
 NO_MASK = "no mask, at most a box"
 BAD_POLYGON = "polygon that has no area or is not of pairs of numbers"

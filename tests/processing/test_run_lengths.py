@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from score_hf.data.run_lengths import area_of, run_lengths
+from score_hf.processing.run_lengths import area_of, run_lengths
 
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.5, 0.99, 1.0])
