@@ -110,3 +110,16 @@ def test_included_files_are_shown_whole(pages):
     assert "score-tiny" in card.anchors and "unreleased" in changelog.anchors
     text = (SITE / "score_tiny.html").read_text(encoding="utf-8")
     assert "library_name" not in text and "Not fit for real imagery" in text
+
+
+def test_entries_show_links_types_and_defaults(pages):
+    processor, model = (
+        (SITE / "api" / f"{name}.html").read_text(encoding="utf-8")
+        for name in ("processor", "model")
+    )
+    assert re.search(r'href="#score_hf.ScoreImageProcessor.preprocess"', processor)
+    # Brackets of our docstrings, as they would look like without `tools/api_reference.py`.
+    assert "[<code>" not in processor + model
+    entry = model.partition('id="score_hf.ScoreConfig"')[2]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", entry))
+    assert "num_queries (int, default: 300 )" in text
