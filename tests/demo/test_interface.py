@@ -41,6 +41,12 @@ def test_a_model_without_text_tower_asks_for_no_names():
     assert "2 classes" in page["vocabulary"]["value"]
 
 
+def test_nobody_is_told_that_the_demo_runs(monkeypatch):
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
+    page = build_demo(DemoEngine(tiny(), tiny_processor()), [])
+    assert page.analytics_enabled is False
+
+
 def test_only_the_endpoint_for_scripts_is_public(engine):
     page = build_demo(engine, read_examples(EXAMPLES))
     public = [one for one in page.fns.values() if one.api_visibility != "private"]
