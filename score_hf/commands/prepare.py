@@ -8,7 +8,7 @@ import typer
 
 from ..training.extras import missing_packages
 from .preparing import prepare_splits
-from .terminal import FAILURE, USAGE, fail, plain_messages
+from .terminal import FAILURE, USAGE, fail, option_names, plain_messages
 
 IMAGES_PER_SHARD = 500
 
@@ -60,7 +60,12 @@ def prepare_drawn(
     from ..data.readers.drawn import read_drawn
 
     prepare_splits(
-        lambda name: read_drawn(name, images, size), [split], split, output, images_per_shard
+        lambda name: read_drawn(name, images, size),
+        [split],
+        split,
+        output,
+        images_per_shard,
+        option_names(prepare_drawn),
     )
 
 
@@ -84,6 +89,7 @@ def prepare_coco(
         split,
         output,
         images_per_shard,
+        option_names(prepare_coco),
     )
 
 
@@ -103,7 +109,7 @@ def prepare_score(
     """The release of SCORE's authors: iSAID, SIOR, NWPU, SOTA and FAST below one root."""
     from ..data.readers.score_release import read_score, splits_of, subsets_of
 
-    with plain_messages(FAILURE):
+    with plain_messages(FAILURE, option_names(prepare_score)):
         found = [name for name in subsets_of(root) if split in (None, *splits_of(name))]
     folders = {name: output / name for name in found} if subset is None else {subset: output}
     if not folders:
@@ -112,7 +118,9 @@ def prepare_score(
     for name, folder in folders.items():
         read = partial(read_score, root, subset=name)
         try:
-            prepare_splits(read, splits_of(name), split, folder, images_per_shard)
+            prepare_splits(
+                read, splits_of(name), split, folder, images_per_shard, option_names(prepare_score)
+            )
         # One set that is not complete keeps none of the others waiting.
         except typer.Exit as error:
             if error.exit_code != FAILURE:
@@ -148,6 +156,7 @@ def prepare_isaid(
         split,
         output,
         images_per_shard,
+        option_names(prepare_isaid),
     )
 
 
@@ -177,6 +186,7 @@ def prepare_nwpu(
         split,
         output,
         images_per_shard,
+        option_names(prepare_nwpu),
     )
 
 
@@ -208,6 +218,7 @@ def prepare_samrs(
         split,
         output,
         images_per_shard,
+        option_names(prepare_samrs),
     )
 
 
@@ -219,7 +230,12 @@ def prepare_landdiscover(
     from ..data.readers.landdiscover import read_landdiscover
 
     prepare_splits(
-        lambda name: read_landdiscover(root, name), ("train",), None, output, images_per_shard
+        lambda name: read_landdiscover(root, name),
+        ("train",),
+        None,
+        output,
+        images_per_shard,
+        option_names(prepare_landdiscover),
     )
 
 
@@ -236,7 +252,12 @@ def prepare_flair(
 
     try:
         prepare_splits(
-            lambda name: read_flair(root, name, unscored), (split,), split, output, images_per_shard
+            lambda name: read_flair(root, name, unscored),
+            (split,),
+            split,
+            output,
+            images_per_shard,
+            option_names(prepare_flair),
         )
     except ImportError as error:
         fail(error)
@@ -267,6 +288,7 @@ def prepare_potsdam(
         split,
         output,
         images_per_shard,
+        option_names(prepare_potsdam),
     )
 
 
@@ -284,5 +306,10 @@ def prepare_floodnet(
     from ..data.readers.floodnet import read_floodnet
 
     prepare_splits(
-        lambda name: read_floodnet(root, name, unscored), (split,), split, output, images_per_shard
+        lambda name: read_floodnet(root, name, unscored),
+        (split,),
+        split,
+        output,
+        images_per_shard,
+        option_names(prepare_floodnet),
     )

@@ -1,12 +1,12 @@
 """What all `score-hf prepare` commands share: progress, the summary, and going on after a stop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .terminal import FAILURE, INTERRUPTED, complain, fail, plain_messages
+from .terminal import FAILURE, INTERRUPTED, complain, fail, one_sentence, plain_messages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ def prepare_splits(
     split: str | None,
     output: Path,
     images_per_shard: int,
+    names: Mapping[str, str],
 ) -> None:
     """Reads and writes one split, or all of a set that are there, and prints what came of it.
 
@@ -29,6 +30,7 @@ def prepare_splits(
         split: What the user asked for; None: all that are there.
         output: Folder of the prepared set.
         images_per_shard: Number of images in one file.
+        names: What the readers' arguments are called on the command line; see `option_names`.
 
     Raises:
         Exit: If there is nothing to read, or it cannot be written.
@@ -40,13 +42,13 @@ def prepare_splits(
     wanted = splits if split is None else [split]
     for name in wanted:
         # Large annotation files take a minute to look through.
-        with plain_messages(), console.status(f"reading {name}"):
+        with plain_messages(names=names), console.status(f"reading {name}"):
             try:
                 source = read(name)
             except FileNotFoundError as error:
-                absent.append(" ".join(str(error).split()))
+                absent.append(one_sentence(error, names))
                 continue
-        summary = _write(source, output, images_per_shard, console)
+        summary = _write(source, output, images_per_shard, console, names)
         typer.echo(summary_text(summary, output))
         if not summary["images"]:
             fail(f"no image of {source.name} {source.split} could be kept, for the reasons above.")
@@ -59,7 +61,11 @@ def prepare_splits(
 
 
 def _write(
-    source: "SourceSplit", output: Path, images_per_shard: int, console: "Console"
+    source: "SourceSplit",
+    output: Path,
+    images_per_shard: int,
+    console: "Console",
+    names: Mapping[str, str],
 ) -> dict[str, Any]:
     from rich.progress import (
         BarColumn,
@@ -75,7 +81,7 @@ def _write(
     columns = (label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with (
-            plain_messages(FAILURE),
+            plain_messages(FAILURE, names),
             Progress(*columns, console=console, disable=not console.is_terminal) as bar,
         ):
             task = bar.add_task("", total=len(source.keys))

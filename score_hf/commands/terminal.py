@@ -62,14 +62,28 @@ def option_names(command: Callable[..., Any]) -> dict[str, str]:
     return names
 
 
+def one_sentence(error: Exception, names: Mapping[str, str] | None = None) -> str:
+    """Writes an error in one line, in the words of the command line.
+
+    Args:
+        error: What was wrong.
+        names: What arguments of Python, which errors name in backticks, are called on the command
+            line; see `option_names`.
+
+    Returns:
+        Its message.
+    """
+    known, message = names or {}, " ".join(str(error).split())
+    return "".join(known.get(part, part) for part in re.split(r"(?<=`)(\w+)(?=`)", message))
+
+
 @contextmanager
 def plain_messages(code: int = USAGE, names: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turns errors of what the user gave, and warnings, into sentences on standard error.
 
     Args:
         code: The exit status of an error.
-        names: What arguments of Python, which errors name in backticks, are called on the command
-            line; see `option_names`.
+        names: As of `one_sentence`.
 
     Raises:
         Exit: If there was an error.
@@ -83,10 +97,7 @@ def plain_messages(code: int = USAGE, names: Mapping[str, str] | None = None) ->
         try:
             yield
         except (OSError, TypeError, ValueError) as error:
-            known, message = names or {}, " ".join(str(error).split())
-            # Arguments of Python are in backticks.
-            parts = re.split(r"(?<=`)(\w+)(?=`)", message)
-            fail("".join(known.get(part, part) for part in parts), code)
+            fail(one_sentence(error, names), code)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def test_each_set_of_the_release_goes_to_a_folder_of_its_name(tmp_path):
     assert "`--split` must be train or val, but no set that is there has 'train'" in run(
         "score", *root, "--output", output, "--split", "train", code=1
     )
-    assert "`root` is not complete" in run(
+    assert "`--root` is not complete" in run(
         "score", *root, "--output", output, "--subset", "nwpu", "--split", "val", code=1
     )
 
@@ -123,8 +123,14 @@ def test_nwpu(tmp_path):
 def test_a_wrong_root_is_told_in_one_sentence(tmp_path, name, root):
     told = run(name, "--root", tmp_path / root, "--output", tmp_path / "out", code=1)
     assert told.count("score-hf: ") == 1
-    assert "`root`" in told
+    assert "`--root`" in told and "`root`" not in told
     assert not (tmp_path / "out").exists()
+
+
+def test_arguments_of_readers_are_called_what_the_options_are(tmp_path):
+    arguments = ["--root", tmp_path, "--output", tmp_path / "out", "--side", 100]
+    told = run("isaid", *arguments, "--overlap", 100, code=2)
+    assert "`--overlap` must lie between 0 and `--side`" in told
 
 
 def test_a_json_file_that_is_none(tmp_path):

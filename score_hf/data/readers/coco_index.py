@@ -81,7 +81,7 @@ class CocoIndex:
                 self.annotated[entry.get("category_id")] += 1
         if not images or not self.categories:
             raise ValueError(
-                f"`annotations` must be a COCO file with `images` and `categories`, but '{path}' "
+                f"`annotations` must be a COCO file with 'images' and 'categories', but '{path}' "
                 f"has {len(images)} images and {len(self.categories)} categories."
             )
         self.categories = dict(sorted(self.categories.items()))
@@ -107,7 +107,7 @@ class CocoIndex:
         }[key]
         if not isinstance(entry, dict) or not all(name in entry for name in needed):
             raise ValueError(
-                f"`annotations` must be a COCO file, but '{self.path}' has an entry of `{key}` "
+                f"`annotations` must be a COCO file, but '{self.path}' has an entry of '{key}' "
                 f"without {' and '.join(needed)}: {str(entry)[:80]}."
             )
         if key == "categories" and not isinstance(entry["id"], int):
@@ -123,7 +123,7 @@ class CocoIndex:
         for name in ("id", "image_id", "category_id"):
             if isinstance(entry.get(name), list | dict):
                 raise ValueError(
-                    f"`annotations`: '{self.path}' has an entry of `{key}` whose {name} is no "
+                    f"`annotations`: '{self.path}' has an entry of '{key}' whose {name} is no "
                     f"number: {str(entry[name])[:80]}."
                 )
         return entry

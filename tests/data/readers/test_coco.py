@@ -244,7 +244,7 @@ def test_the_name_of_an_annotation_counts_more_than_its_number(folder):
     ("contents", "message"),
     [
         ({"images": [], "annotations": [], "categories": []}, "has 0 images and 0 categories"),
-        ({"images": [{"id": 1}], "categories": []}, "entry of `images` without id and file_name"),
+        ({"images": [{"id": 1}], "categories": []}, "entry of 'images' without id and file_name"),
         ([{"image_id": 1}], "is no complete JSON file of a dictionary"),
         (
             {"images": [image(1, "a.png")], "categories": [{"id": "x", "name": "y"}]},
