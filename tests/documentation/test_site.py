@@ -1,6 +1,8 @@
 """The site is built as in `.ci/run`; its links lead somewhere, and nothing comes from elsewhere."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -12,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-SITE = REPOSITORY / "site"
 pytestmark = [
     pytest.mark.skipif(find_spec("zensical") is None, reason="needs score-hf[docs]"),
     pytest.mark.skipif(not (REPOSITORY / "mkdocs.yml").exists(), reason="no documentation here"),
@@ -40,10 +41,17 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[Path, Page]:
+def site(tmp_path_factory) -> Path:
+    """The site, built in a copy, so that test runs side by side do not meet."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("docs", "tools"):
+        shutil.copytree(REPOSITORY / name, project / name)
+    for name in ("mkdocs.yml", "CHANGELOG.md"):
+        shutil.copy(REPOSITORY / name, project / name)
+    (project / "score_hf").symlink_to(REPOSITORY / "score_hf")
     done = subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--clean", "--strict"],
-        cwd=REPOSITORY,
+        [sys.executable, "-m", "zensical", "build", "--strict"],
+        cwd=project,
         capture_output=True,
         text=True,
         timeout=600,
@@ -52,16 +60,21 @@ def pages() -> dict[Path, Page]:
     assert done.returncode == 0, told
     # What mkdocstrings cannot find is told, but does not count as an issue.
     assert not re.search(r"(?i)warn|error", told), told
-    return {path: Page(path) for path in SITE.rglob("*.html")}
+    return project / "site"
 
 
-def test_all_pages_are_in_the_navigation(pages):
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_all_pages_are_in_the_navigation():
     named = set(re.findall(r"[\w/]+\.md", (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")))
     docs = REPOSITORY / "docs"
     assert named == {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
 
 
-def test_links_lead_to_places_that_are_there(pages):
+def test_links_lead_to_places_that_are_there(site, pages):
     astray = []
     for path, page in pages.items():
         # The page for addresses that are not there is shown at any address.
@@ -73,23 +86,25 @@ def test_links_lead_to_places_that_are_there(pages):
                 parts.path or parts.fragment
             ):
                 continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = path
+            if parts.path:
+                target = Path(os.path.normpath(path.parent / unquote(parts.path)))
             fragment = unquote(parts.fragment)
             known = pages.get(target)
             if not target.exists() or (fragment and known and fragment not in known.anchors):
-                astray.append(f"{path.relative_to(SITE)}: {link}")
+                astray.append(f"{path.relative_to(site)}: {link}")
     assert not astray
 
 
-def test_nothing_is_loaded_from_other_servers(pages):
+def test_nothing_is_loaded_from_other_servers(site, pages):
     elsewhere = [
-        f"{path.relative_to(SITE)}: {load}"
+        f"{path.relative_to(site)}: {load}"
         for path, page in pages.items()
         for load in page.loads
         if urlsplit(load).netloc
     ]
     assert not elsewhere
-    for path in SITE.rglob("*.css"):
+    for path in site.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", path.read_text()), path
     # For these the theme's script asks a public server.
     asking = {"mermaid", "glightbox", "pyodide", "math"}
@@ -105,16 +120,16 @@ def test_every_public_name_has_an_entry(pages, module):
     assert names <= entries
 
 
-def test_included_files_are_shown_whole(pages):
-    card, changelog = (pages[SITE / f"{name}.html"] for name in ("score_tiny", "changelog"))
+def test_included_files_are_shown_whole(site, pages):
+    card, changelog = (pages[site / f"{name}.html"] for name in ("score_tiny", "changelog"))
     assert "score-tiny" in card.anchors and "unreleased" in changelog.anchors
-    text = (SITE / "score_tiny.html").read_text(encoding="utf-8")
+    text = (site / "score_tiny.html").read_text(encoding="utf-8")
     assert "library_name" not in text and "Not fit for real imagery" in text
 
 
-def test_entries_show_links_types_and_defaults(pages):
+def test_entries_show_links_types_and_defaults(site):
     processor, model = (
-        (SITE / "api" / f"{name}.html").read_text(encoding="utf-8")
+        (site / "api" / f"{name}.html").read_text(encoding="utf-8")
         for name in ("processor", "model")
     )
     assert re.search(r'href="#score_hf.ScoreImageProcessor.preprocess"', processor)
