@@ -57,8 +57,9 @@ def read_areas(path: Path) -> tuple[Any, Any]:
         table = read(path)
     # Readers raise errors of their own for each format.
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"`aoi` must be a vector file, but {str(path)!r} cannot be read ({error})."
+            f"`aoi` must be a vector file, but {str(path)!r} cannot be read ({reason})."
         ) from error
     areas = table.geometry[table.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if areas.empty or table.crs is None:

@@ -51,6 +51,9 @@ class Window(NamedTuple):
         )
 
 
+_MOST_ALONG_A_SIDE = 100_000
+
+
 @dataclass(frozen=True)
 class _Side:
     """The tiles along one side: where they start and end, and where ownership changes."""
@@ -83,7 +86,8 @@ class TileGrid:
         overlap: How many pixels neighbouring tiles share at least.
 
     Raises:
-        ValueError: If there is no pixel, no tile, or the tile is no larger than the overlap.
+        ValueError: If there is no pixel, no tile, the tile is no larger than the overlap, or there
+            would be far too many tiles.
     """
 
     def __init__(self, height: int, width: int, tile_size: int, overlap: int) -> None:
@@ -95,9 +99,20 @@ class TileGrid:
                 f"`tile_size` must be larger than `overlap`, but got tiles of {tile_size} pixels "
                 f"that overlap by {overlap}."
             )
+        self._check_number()
         self._down = _divide(height, tile_size, overlap)
         self._across = _divide(width, tile_size, overlap)
         self.rows, self.columns = len(self._down.starts), len(self._across.starts)
+
+    def _check_number(self) -> None:
+        step = self.tile_size - self.overlap
+        most = max(self.height, self.width) // step
+        if most > _MOST_ALONG_A_SIDE:
+            raise ValueError(
+                f"`tile_size` of {self.tile_size} with an `overlap` of {self.overlap} makes "
+                f"{most:,} tiles along a side of the scene of {self.width} x {self.height} pixels, "
+                f"more than {_MOST_ALONG_A_SIDE:,}: take larger tiles."
+            )
 
     def __len__(self) -> int:
         return self.rows * self.columns

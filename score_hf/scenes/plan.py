@@ -1,15 +1,17 @@
 """What will be done with a scene, and all that its tiles depend on."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, get_args
 
 from .. import __version__
-from .extras import import_rasterio
+from .extras import import_pyproj, import_rasterio
 from .grid import TileGrid
 from .ground import ModelGrid
+from .matching import Merge
 from .raster import Scene
 from .vocabulary import SceneClass
 
@@ -70,7 +72,24 @@ class ScenePlan:
 
     @classmethod
     def from_dictionaries(cls, stored: dict[str, Any], notes: dict[str, Any]) -> "ScenePlan":
-        """Reads what `as_dictionary` and `notes` wrote."""
+        """Reads what `as_dictionary` and `notes` wrote.
+
+        Raises:
+            ValueError: If something else is in them.
+        """
+        try:
+            plan = cls._from_dictionaries(stored, notes)
+            _check(plan)
+        # What is missing or of another kind shows in any way.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+            raise ValueError(
+                f"`work` must be the work folder of a run, but its plan is damaged ({reason})."
+            ) from error
+        return plan
+
+    @classmethod
+    def _from_dictionaries(cls, stored: dict[str, Any], notes: dict[str, Any]) -> "ScenePlan":
         metres = stored["pixel_metres"]
         grid = ModelGrid(
             stored["height"],
@@ -101,6 +120,32 @@ class ScenePlan:
     def with_classes(self, classes: Sequence[SceneClass]) -> "ScenePlan":
         """The same with other thresholds, limits and ways of merging."""
         return replace(self, classes=tuple(classes))
+
+
+def _check(plan: ScenePlan) -> None:
+    """Refuses what a run would not have written.
+
+    Raises:
+        Exception: Of any kind.
+    """
+    _ = plan.tiles
+    if plan.crs is not None:
+        import_pyproj().CRS(plan.crs)
+    numbers = [plan.floor, *plan.grid.scale, *(plan.grid.pixel_metres or ())]
+    numbers += list(plan.grid.transform)[:6]
+    for one in plan.classes:
+        numbers += [
+            value for value in (one.threshold, one.min_area, one.max_area) if value is not None
+        ]
+        texts = (plan.source, one.name, *one.synonyms, one.color or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("names must be texts")
+        if one.merge not in get_args(Merge) or not isinstance(one.number, int | None):
+            raise ValueError(f"the class {one.name!r} is merged by {one.merge!r:.40}")
+        if not isinstance(one.seen, bool | None):
+            raise TypeError(f"the class {one.name!r} is seen: {one.seen!r:.40}")
+    if not plan.classes or not all(map(math.isfinite, numbers)):
+        raise ValueError("it lacks classes, or numbers are not finite")
 
 
 def plan_scene(

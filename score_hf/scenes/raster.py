@@ -98,6 +98,14 @@ class Scene(AbstractContextManager["Scene"]):
         self._opened = ExitStack()
         try:
             self._open(source)
+        except (ImportError, TypeError, ValueError):
+            self._opened.close()
+            raise
+        # GDAL's own errors come as they are.
+        except Exception as error:
+            self._opened.close()
+            reason = " ".join(str(error).split())
+            raise ValueError(f"`scene` {str(source)!r} cannot be read ({reason}).") from error
         except BaseException:
             self._opened.close()
             raise
@@ -153,9 +161,10 @@ class Scene(AbstractContextManager["Scene"]):
             try:
                 return self._opened.enter_context(self._rasterio.open(path))
             except (self._rasterio.errors.RasterioError, UnicodeError) as error:
+                reason = " ".join(str(error).split())
                 raise ValueError(
                     f"`scene` must be a raster that GDAL reads, but {path!r} cannot be opened "
-                    f"({error})."
+                    f"({reason})."
                 ) from error
 
     def _unrolled(self, dataset: Any) -> Any:
@@ -239,7 +248,8 @@ class Scene(AbstractContextManager["Scene"]):
             valid = valid_pixels(
                 self._reader, values, self.options.nodata, self._has_mask, window=wanted
             )
-        except self._rasterio.errors.RasterioError as error:
+        # GDAL's own errors come as they are here.
+        except Exception as error:
             raise OSError(f"{self.name!r} cannot be read at {tuple(window)} ({error}).") from error
         if inside is not None:
             valid = inside if valid is None else valid & inside

@@ -1,11 +1,14 @@
 """What was found in each tile, on disk: a run that is killed goes on where it was."""
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import zipfile
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 from .pieces import Piece, RunnerUp
 
 PLAN_FILE, NOTES_FILE = "plan.json", "notes.json"
+_LARGEST_SHARD = 2**30
 # What stands for a runner-up that is not known.
 _NOBODY = RunnerUp(-1, 0.0)
 
@@ -41,13 +45,16 @@ class WorkFolder:
         Raises:
             ValueError: If it is none.
         """
-        plan = _read_json(path / PLAN_FILE)
-        if plan is None:
+        plan, folder = _read_json(path / PLAN_FILE), None
+        # Numbers that are none cannot be written again.
+        with contextlib.suppress(ValueError):
+            folder = None if plan is None else cls(path, plan)
+        if folder is None:
             raise ValueError(
                 f"`work` must be the work folder of a run, with a {PLAN_FILE} in it, but "
                 f"{str(path)!r} has none that can be read."
             )
-        return cls(path, plan)
+        return folder
 
     def prepare(self, notes: dict[str, Any], fresh: bool = False) -> None:
         """Makes the folder, or checks that an older one belongs to the same plan.
@@ -147,16 +154,29 @@ class WorkFolder:
         """
         path = self._shard(row, column)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = _read_arrays(path)
             if str(arrays["key"]) != self.key:
-                raise ValueError(f"{str(path)!r} belongs to another run.")
-            return _pieces(arrays)
+                raise ValueError("it belongs to another run")
+            pieces = _pieces(arrays)
+            self._check_pieces(pieces)
+            return pieces
         except FileNotFoundError:
             raise
-        # What is cut off fails wherever the cut is.
-        except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        # What is cut off or altered fails wherever that is, in as many ways.
+        except Exception as error:
             raise ValueError(f"{str(path)!r} is damaged ({error}).") from error
+
+    def _check_pieces(self, pieces: Sequence[Piece]) -> None:
+        classes, height, width = (self.plan[name] for name in ("classes", "height", "width"))
+        for piece in pieces:
+            window = piece.window
+            is_inside = window.top >= 0 and window.left >= 0 and not window.is_empty
+            is_inside = is_inside and window.bottom <= height and window.right <= width
+            second = piece.label if piece.runner_up is None else piece.runner_up.label
+            if not is_inside or not 0 <= min(piece.label, second) <= max(piece.label, second) < len(
+                classes
+            ):
+                raise ValueError("it shows what is not of this scene")
 
     def remove(self) -> None:
         """Deletes what the run made, and the folder if nothing else is in it."""
@@ -169,6 +189,25 @@ class WorkFolder:
                 folder.rmdir()
             except OSError:
                 return
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    # What a shard may hold is far below; a damaged one may ask for any amount.
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_SHARD:
+            raise ValueError("it would take too much memory")
+        parts = {entry: BytesIO(archive.read(entry)) for entry in archive.namelist()}
+    for part in parts.values():
+        version = np.lib.format.read_magic(part)
+        read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+        shape, _, dtype = read_header(part)
+        if math.prod(shape) * dtype.itemsize != len(part.getbuffer()) - part.tell():
+            raise ValueError("it has another size than it says")
+        part.seek(0)
+    return {
+        name.removesuffix(".npy"): np.lib.format.read_array(part, allow_pickle=False)
+        for name, part in parts.items()
+    }
 
 
 def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
@@ -185,7 +224,10 @@ def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
         top, left, bottom, right = window
         pixels = (bottom - top) * (right - left)
         end = start + -(-pixels // 8)
-        mask = np.unpackbits(arrays["bits"][start:end], count=pixels).view(bool)
+        bits = arrays["bits"][start:end]
+        if pixels <= 0 or len(bits) < end - start:
+            raise ValueError("its masks are cut off")
+        mask = np.unpackbits(bits, count=pixels).view(bool)
         shape = (bottom - top, right - left)
         runner_up = None if second < 0 else RunnerUp(second, second_score)
         pieces.append(Piece(label, score, top, left, mask.reshape(shape), touches, runner_up))
@@ -196,7 +238,7 @@ def _pieces(arrays: dict[str, np.ndarray]) -> list[Piece]:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return plan if isinstance(plan, dict) else None
 

@@ -38,8 +38,9 @@ def read_features(path: Path) -> Any:
             table = read(path)
     # Readers raise errors of their own for each format.
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"`MAP` must be a vector file, but {str(path)!r} cannot be read ({error})."
+            f"`MAP` must be a vector file, but {str(path)!r} cannot be read ({reason})."
         ) from error
     missing = [name for name in ("class_name", "class_id", "score") if name not in table]
     if missing:

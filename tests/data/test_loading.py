@@ -236,3 +236,21 @@ except ValueError as error:
         "`dataset` 'me/toy' is neither a folder with a prepared set nor a data set on the Hub that "
         "can be read (HF_HUB_OFFLINE is set, so only folders can be read)."
     ]
+
+
+def test_reading_a_folder_asks_no_server(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.load, "get_session", lambda: asked.append("a count"))
+    before = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    assert "train" in split_names(folder)
+    load_split(folder, "train", streaming=True)
+    assert asked == [] and before == datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+
+
+def test_damaged_masks_of_a_set_are_told():
+    mask = {"size": [40, 60], "counts": "b1"}
+    row = {"height": 40, "width": 60, "objects": [{"category": 0, "iscrowd": False}]}
+    row["objects"][0]["segmentation"] = mask
+    with pytest.raises(ValueError, match=r"`dataset` is no valid COCO .* do not fill 40 x 60"):
+        objects_of(row)
