@@ -50,7 +50,8 @@ class _Watch:
         broken = _RUNS_OR_CALLS.fullmatch(event) is not None
         if event == "open" and isinstance(arguments[0], str) and arguments[2] & _WRITES:
             path = os.path.abspath(arguments[0])
-            allowed = (str(self.folder), tempfile.gettempdir(), "/dev/null", "/proc/self/")
+            cache = os.path.expanduser("~/.cache/huggingface")
+            allowed = (str(self.folder), tempfile.gettempdir(), "/dev/null", "/proc/self/", cache)
             broken = not path.startswith(allowed) and "__pycache__" not in path
         if broken:
             self.seen.append(f"{event}{arguments!r:.200}")

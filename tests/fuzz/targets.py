@@ -1,5 +1,12 @@
 """All targets."""
 
-from . import annotations, checkpoints, images, recipes
+from . import annotations, checkpoints, folders, images, recipes, scenes
 
-TARGETS = (*images.TARGETS, *annotations.TARGETS, *checkpoints.TARGETS, *recipes.TARGETS)
+TARGETS = (
+    *images.TARGETS,
+    *annotations.TARGETS,
+    *checkpoints.TARGETS,
+    *recipes.TARGETS,
+    *folders.TARGETS,
+    *scenes.TARGETS,
+)
