@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from ..processing.prompts import shortened
+from .parameters import WeightAverage
 
 _STATE = "state.json"
 _UNFINISHED = "unfinished"
+_AVERAGE = "average.pt"
 
 
 class Checkpoints:
@@ -32,13 +35,20 @@ class Checkpoints:
         whole = sorted(path for path in self.folder.glob("step-*") if (path / _STATE).is_file())
         return whole[-1] if whole else None
 
-    def save(self, accelerator: Accelerator, step: int, facts: dict[str, Any]) -> None:
+    def save(
+        self,
+        accelerator: Accelerator,
+        step: int,
+        facts: dict[str, Any],
+        average: WeightAverage | None = None,
+    ) -> None:
         """Writes a checkpoint; every process calls it.
 
         Args:
             accelerator: What has prepared model and optimiser.
             step: Optimiser steps that were made.
             facts: What else is to be known when the run goes on, as JSON.
+            average: The running mean of the weights, if there is one.
 
         Raises:
             OSError: If it cannot be written; the one before is still there.
@@ -50,6 +60,8 @@ class Checkpoints:
         accelerator.wait_for_everyone()
         try:
             accelerator.save_state(str(unfinished))
+            if average is not None and accelerator.is_main_process:
+                torch.save(average.state_dict(), unfinished / _AVERAGE)
         # On a full disk each library fails in its own way.
         except Exception as error:
             raise OSError(
@@ -74,11 +86,14 @@ class Checkpoints:
             self._clear()
         accelerator.wait_for_everyone()
 
-    def load(self, accelerator: Accelerator) -> dict[str, Any] | None:
+    def load(
+        self, accelerator: Accelerator, average: WeightAverage | None = None
+    ) -> dict[str, Any] | None:
         """Puts model and optimiser back to the newest checkpoint; every process calls it.
 
         Args:
             accelerator: What has prepared them.
+            average: The running mean of the weights, if there is one.
 
         Returns:
             `step` and the facts that were saved with it; None if there is no checkpoint.
@@ -94,6 +109,10 @@ class Checkpoints:
             if not isinstance(facts, dict) or not isinstance(facts.get("step"), int):
                 raise ValueError(f"{_STATE} does not say its step")
             accelerator.load_state(str(newest))
+            if average is not None:
+                # Not by Accelerate, which would run whatever is in such a file.
+                path = newest / _AVERAGE
+                average.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         # Other shapes, other parameters and damaged files fail in as many ways.
         except Exception as error:
             raise ValueError(

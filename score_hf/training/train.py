@@ -16,7 +16,7 @@ import json
 from collections import deque
 from pathlib import Path
 
-from .extras import missing_packages
+from ..extras import missing_packages
 
 # Told before the imports below would end in a traceback.
 if __name__ == "__main__" and (
@@ -158,10 +158,12 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
     average = None
     if recipe.ema_decay is not None:
         average = WeightAverage(unwrapped, recipe.ema_decay)
-        accelerator.register_for_checkpointing(average)
 
     # --- Where it goes on ----------------------------------------------------------------------
-    state = (checkpoints.load(accelerator) if resume else None) or {"step": 0, "best": None}
+    state = (checkpoints.load(accelerator, average) if resume else None) or {
+        "step": 0,
+        "best": None,
+    }
     first_step, evaluation.best = state["step"], state["best"]
     if accelerator.is_main_process:
         write_recipe(recipe, output, first_step)
@@ -256,7 +258,7 @@ def train(recipe: Recipe, output: Path, resume: bool = False) -> Path:
             if average is not None:
                 average.swap(unwrapped)
         if saves:
-            checkpoints.save(accelerator, done, {"best": evaluation.best})
+            checkpoints.save(accelerator, done, {"best": evaluation.best}, average)
     log.close()
     return output / (LAST if evaluation.best is None else BEST)
 

@@ -4,8 +4,11 @@ import pathlib
 import shutil
 
 import pytest
+import torch
+from torch import nn
 
 from score_hf.training.checkpoints import Checkpoints, point_to, write_through
+from score_hf.training.parameters import WeightAverage
 
 
 class Killed(BaseException):
@@ -142,6 +145,33 @@ def test_a_damaged_state_is_told(tmp_path, content):
     (tmp_path / "step-00000005" / "state.json").write_text(content)
     with pytest.raises(ValueError, match=r"step-00000005' cannot be loaded by this recipe \("):
         checkpoints.load(process)
+
+
+class Touches:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+def test_the_mean_of_the_weights_goes_along_and_runs_nothing(tmp_path):
+    checkpoints, process = Checkpoints(tmp_path / "run"), Process()
+    average = WeightAverage(nn.Linear(2, 1), 0.5)
+    wanted = {name: mean.clone() for name, mean in average.means.items()}
+    checkpoints.save(process, 5, {}, average)
+    for mean in average.means.values():
+        mean.zero_()
+    checkpoints.load(process, average)
+    assert all(torch.equal(average.means[name], wanted[name]) for name in wanted)
+
+    (held,) = (tmp_path / "run" / "step-00000005").glob("*.pt")
+    torch.save({**wanted, "more": Touches(tmp_path / "ran")}, held)
+    with pytest.raises(ValueError, match="cannot be loaded by this recipe"):
+        checkpoints.load(process, average)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_without_state_is_none(tmp_path):
