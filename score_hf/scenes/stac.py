@@ -27,6 +27,7 @@ _MEDIA_TYPES = {
 }
 _RASTER_ENDINGS = (".tif", ".tiff", ".jp2", ".vrt")
 _TIMEOUT_SECONDS = 60
+_LARGEST_ITEM = 2**26
 # When a picture was taken, as GDAL and cameras note it.
 _DATE_TAGS = (
     ("TIFFTAG_DATETIME", "%Y:%m:%d %H:%M:%S"),
@@ -50,7 +51,10 @@ def raster_of_item(source: str) -> str:
     try:
         if place.startswith(("http://", "https://")):
             with urlopen(place, timeout=_TIMEOUT_SECONDS) as answer:
-                item = json.load(answer)
+                received = answer.read(_LARGEST_ITEM + 1)
+            if len(received) > _LARGEST_ITEM:
+                raise ValueError(f"it has more than {_LARGEST_ITEM >> 20} MiB")
+            item = json.loads(received)
         else:
             item = json.loads(Path(place).read_text(encoding="utf-8"))
     # Also brackets in brackets without end.

@@ -2,6 +2,7 @@
 
 import json
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import geopandas
@@ -17,6 +18,7 @@ from score_hf.scenes import (
     SceneOptions,
     SceneSegmenter,
     VectorOptions,
+    stac,
 )
 from score_hf.scenes.stac import raster_of_item
 
@@ -172,6 +174,13 @@ def test_items_of_another_form_are_told(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
         raster_of_item(str(path))
+
+
+def test_an_item_from_afar_that_never_ends_is_refused(monkeypatch):
+    monkeypatch.setattr(stac, "_LARGEST_ITEM", 2**20)
+    monkeypatch.setattr(stac, "urlopen", lambda *_, **__: BytesIO(b" " * 2**21))
+    with pytest.raises(ValueError, match=r"cannot be read as a STAC item \(it has more than 1 MiB"):
+        raster_of_item("https://example.org/item.json")
 
 
 @pytest.mark.parametrize(("crs", "code"), [("utm", 32631), ("EPSG:3035", 3035)])

@@ -78,7 +78,8 @@ def _find_files(folder: Path, index: CocoIndex, allow_missing: bool) -> list[Has
     for place, image in enumerate(index.images):
         for file_name in dict.fromkeys((image.file_name, image.file_name.rpartition("/")[2])):
             path = folder / file_name
-            if path.is_file():
+            # Names may be anything; of one that is too long `Path.is_file` fails.
+            if os.path.isfile(path):
                 keys.append((place, file_name, path.stat().st_size))
                 break
         else:

@@ -290,6 +290,12 @@ def test_sizes_that_no_picture_has_are_taken_from_it(folder, side):
         assert draw(record.objects[0].segmentation).sum() == 200
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "\x00", "\ud800", "", "."])
+def test_names_that_no_file_has_are_missing_files(folder, name):
+    source = read(folder, [image(1, "a.png"), image(2, name)], [])
+    assert [type(one) for one in records_of(source)][1] is Dropped
+
+
 def test_a_file_that_was_cut_off(folder):
     path = write_coco(folder.parent / "a.json", [image(1, "a.png")], [], CLASSES)
     path.write_text(path.read_text()[:-20])
