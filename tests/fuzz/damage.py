@@ -114,7 +114,8 @@ def _other_value(draw: st.DrawFn, value: Any, values: Sequence[Any], may_be_deep
     kind = draw(st.sampled_from(("other", "other", "other", "inside", "near", "deep")))
     if kind == "inside":
         return draw(st.sampled_from(([value], {"x": value}, str(value))))
-    if kind == "near" and isinstance(value, int | float) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "near" and is_number and abs(value) < 2**53:
         return draw(st.sampled_from((value + 1, value - 1, -value, value * 1000, value + 0.5)))
     if kind == "deep" and may_be_deep:
         return _Deep()

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from functools import cache
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from score_hf.tables.paper import TABLES
 from score_hf.tables.plan import cells_of
 from score_hf.tables.workspace import Workspace
 from score_hf.training.checkpoints import Checkpoints
+from score_hf.training.parameters import WeightAverage
 from score_hf.training.run_log import RunLog
 from tests.tiny import tiny_config, tiny_processor
 
 from .damage import Strategy, as_json, damaged, damaged_json, damaged_tree, damaged_zip
-from .hostile import OPCODES
+from .hostile import OPCODES, Runs
 from .target import Target
 
 Files = dict[str, bytes]
@@ -104,23 +105,34 @@ def _check_model(files: Files, folder: Path) -> None:
     check_complete(folder / "model")
 
 
-def _accelerator() -> tuple[Accelerator, torch.nn.Module]:
+def _accelerator() -> tuple[Accelerator, torch.nn.Module, WeightAverage]:
     accelerator = Accelerator(cpu=True)
     model = torch.nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(model.parameters())
-    return accelerator, accelerator.prepare(model, optimizer)[0]
+    average = WeightAverage(model, 0.5)
+    return accelerator, accelerator.prepare(model, optimizer)[0], average
 
 
 @cache
 def _run() -> Files:
-    accelerator, model = _accelerator()
+    accelerator, model, average = _accelerator()
     model(torch.ones(1, 3)).sum().backward()
     with tempfile.TemporaryDirectory() as place:
-        Checkpoints(Path(place) / "checkpoints").save(accelerator, 5, {"best": 0.5})
+        Checkpoints(Path(place) / "checkpoints").save(accelerator, 5, {"best": 0.5}, average)
         lines = [json.dumps({"step": step, "loss": 1.0}) for step in (1, 5, 6)]
         (Path(place) / "log.jsonl").write_text("\n".join(lines) + "\n")
         accelerator.free_memory()
         return _contents(Path(place))
+
+
+@cache
+def _hostile() -> list[bytes]:
+    files = []
+    for runs in Runs.all():
+        stream = BytesIO()
+        torch.save({"weight": runs}, stream)
+        files.append(stream.getvalue())
+    return files
 
 
 def _damaged_runs(folders: Sequence[Files]) -> Strategy[Files]:
@@ -132,15 +144,17 @@ def _damaged_runs(folders: Sequence[Files]) -> Strategy[Files]:
             kinds.append(damaged_zip([content], lambda parts: damaged(parts, OPCODES)))
         if name.endswith(".json"):
             kinds.append(damaged_json([json.loads(content)]))
+        if name.endswith((".pt", ".pkl", ".bin")):
+            kinds.append(st.sampled_from(_hostile()))
         changes.append(st.one_of(kinds).map(lambda new, name=name: {name: new}))
     return st.one_of(*changes).map(lambda change: {**files, **change})
 
 
 def _resume(files: Files, folder: Path) -> None:
     _lay_out(files, folder / "run")
-    accelerator, _ = _accelerator()
+    accelerator, _, average = _accelerator()
     try:
-        facts = Checkpoints(folder / "run" / "checkpoints").load(accelerator)
+        facts = Checkpoints(folder / "run" / "checkpoints").load(accelerator, average)
         with redirect_stderr(StringIO()):
             RunLog(accelerator, folder / "run", {}, facts["step"] if facts else 0, 10).bar.close()
     finally:
