@@ -30,6 +30,14 @@ KERNEL_STATE = {
 # Of a vocabulary that is not in the checkpoint, and of code that lies in the folder.
 _LEFT_OUT = ("id2label", "label2id", "stored_synonyms", "auto_map", "architectures", "dtype")
 
+_KINDS = {
+    "config": dict,
+    "processor": dict,
+    "kernel": dict,
+    "untrained": str,
+    "weight_sources": list,
+}
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -81,6 +89,14 @@ class ModelSettings:
             fields = _read_json(path)
             if fields.keys() != cls.__dataclass_fields__.keys():
                 raise ValueError(f"its fields are {', '.join(fields) or 'none'}")
+            for name, kind in _KINDS.items():
+                if not isinstance(fields[name], kind):
+                    raise ValueError(f"its {name} is {fields[name]!r:.80}")
+            numbers = [*fields["kernel"].values()]
+            if not all(isinstance(one, int) and abs(one) < 1 << 31 for one in numbers):
+                raise ValueError(f"its kernel is {fields['kernel']!r:.80}")
+            if not all(isinstance(one, dict) for one in fields["weight_sources"]):
+                raise ValueError(f"its weight_sources are {fields['weight_sources']!r:.80}")
             return cls(**fields)
         except (OSError, ValueError) as error:
             raise ValueError(
@@ -101,11 +117,11 @@ class ModelSettings:
         Raises:
             ValueError: If the settings are of no model.
         """
-        parts = self.config.get("untrained_parts", ())
-        untrained = parts if self.untrained == _digest(parts, tensors) else ()
         try:
+            parts = list(self.config.get("untrained_parts", ()))
+            untrained = parts if self.untrained == _digest(parts, tensors) else []
             config: ScoreConfig = ScoreConfig.from_dict(
-                {**self.config, "untrained_parts": list(untrained)}
+                {**self.config, "untrained_parts": untrained}
             )
         # What a stranger's file holds can be wrong in any way.
         except Exception as error:

@@ -101,6 +101,10 @@ def test_parts_that_were_trained_since_are_not_called_random(exported):
         (lambda fields: fields["config"].update(num_queries=0), "model that cannot be: .*queries"),
         (lambda fields: fields["config"].update(num_queries=9), r"must be of shape \(9, 32\)"),
         (lambda fields: fields["processor"].update(templates=7), "processor that cannot be"),
+        (lambda fields: fields.update(config=None), "its config is None"),
+        (lambda fields: fields.update(kernel={"a": 10**400}), "its kernel is {'a': 1000"),
+        (lambda fields: fields.update(weight_sources=[1]), r"its weight_sources are \[1\]"),
+        (lambda fields: fields["config"].update(untrained_parts=3), "model that cannot be"),
     ],
 )
 def test_other_files_are_refused(exported, tmp_path, break_it, said):
@@ -115,7 +119,7 @@ def test_other_files_are_refused(exported, tmp_path, break_it, said):
 
 
 def test_what_is_no_json_is_refused(tmp_path):
-    for content in ("[1]", "{", ""):
+    for content in ("[1]", "{", "", "[" * 100_000):
         (tmp_path / "x.json").write_text(content)
         with pytest.raises(ValueError, match="must be detectron2's yaml file"):
             ModelSettings.load(tmp_path / "x.json")
