@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from score_hf.bundled import DEFAULT_MODEL
-from score_hf.training.extras import missing_packages
+from score_hf.extras import missing_packages
 
 # Told before the imports below would end in a traceback.
 if __name__ == "__main__" and (missing := missing_packages("evaluation needs", "datasets")):

@@ -316,12 +316,12 @@ def test_interruption_keeps_what_is_done(pictures, tiny_folder, tmp_path, monkey
         ([""], "`IMAGE` must be a picture, a folder or an address, but got ''"),
         (["{pictures}", "-o", "{latin}"], "`--output-dir` must be .* cannot .File exists."),
         (["{pictures}", "-o", "{latin}/below"], "`--output-dir` must be .* cannot .Not a dir"),
-        (["{pictures}", "--model", ""], "`model` must be a folder, .* there is no ''"),
-        (["{pictures}", "--device", "meta"], "`device` must be one .* got 'meta'"),
-        (["{pictures}", "--model", "nowhere"], "`model` must be a folder, .* 'nowhere'"),
-        (["{pictures}", "--threshold", "2"], "`threshold` must be a number between 0 and 1"),
-        (["{pictures}", "--device", "gpu"], "`device` must be one that PyTorch can use"),
-        (["{pictures}", "--dtype", "int8"], "`dtype` must be one of float32, bfloat16, float16"),
+        (["{pictures}", "--model", ""], "`--model` must be a folder, .* there is no ''"),
+        (["{pictures}", "--device", "meta"], "`--device` must be one .* got 'meta'"),
+        (["{pictures}", "--model", "nowhere"], "`--model` must be a folder, .* 'nowhere'"),
+        (["{pictures}", "--threshold", "2"], "`--threshold` must be a number between 0 and 1"),
+        (["{pictures}", "--device", "gpu"], "`--device` must be one that PyTorch can use"),
+        (["{pictures}", "--dtype", "int8"], "`--dtype` must be one of float32, bfloat16, float16"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(arguments, message, pictures, tiny_folder, tmp_path):

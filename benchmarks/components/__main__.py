@@ -13,7 +13,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from score_hf.training.extras import missing_packages
+from score_hf.extras import missing_packages
 
 # Told before the imports below would end in a traceback.
 if __name__ == "__main__" and (

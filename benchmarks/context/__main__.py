@@ -12,7 +12,7 @@ printed; beside the json they are written as .md, and a plot as .svg.
 import argparse
 from pathlib import Path
 
-from score_hf.training.extras import missing_packages
+from score_hf.extras import missing_packages
 
 from .methods import METHODS
 

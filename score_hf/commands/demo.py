@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ..bundled import DEFAULT_MODEL
-from .terminal import fail, plain_messages, quiet_transformers
+from ..extras import missing_packages
+from .terminal import fail, option_names, plain_messages, quiet_transformers
 
 
 def demo(
@@ -30,13 +31,12 @@ def demo(
 ) -> None:
     """Try a model in the browser."""
     quiet_transformers()
-    try:
-        import gradio  # noqa: F401 (only asked whether it is there)
-    except ImportError:
-        fail('the demo needs Gradio: run `pip install "score-hf[demo]"`.')
+    missing = missing_packages("the demo needs", "gradio", extra="demo")
+    if missing is not None:
+        fail(missing)
     from ..demo.engine import DemoEngine
     from ..demo.launching import launch_demo
 
-    with plain_messages():
+    with plain_messages(names=option_names(demo)):
         engine = DemoEngine.load(DEFAULT_MODEL if model is None else model, device)
         launch_demo(engine, examples, server_port=port)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..training.extras import missing_packages
+from ..extras import missing_packages
 from .terminal import (
     FAILURE,
     INTERRUPTED,

@@ -8,6 +8,7 @@ import typer
 from ..bundled import DEFAULT_MODEL
 from .class_tables import add_row, make_table, print_table
 from .scene_options import (
+    OTHER_NAMES,
     Aoi,
     Bands,
     BatchSize,
@@ -20,7 +21,7 @@ from .scene_options import (
     parse_bands,
     parse_bbox,
 )
-from .terminal import complain, plain_messages, quiet_transformers
+from .terminal import complain, option_names, plain_messages, quiet_transformers
 
 if TYPE_CHECKING:
     from ..scenes import Scene, SceneSegmenter
@@ -58,7 +59,7 @@ def info(
     quiet_transformers()
     from ..scenes import ReadingOptions, Scene, SceneOptions, SceneSegmenter
 
-    with plain_messages():
+    with plain_messages(names={**option_names(info), **OTHER_NAMES}):
         reading = ReadingOptions(gsd, parse_bands(bands), stretch, nodata, parse_bbox(bbox), aoi)
         options = SceneOptions(
             tile_size=tile, overlap=overlap, batch_size=batch_size, reading=reading

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import plain_messages
+from .terminal import option_names, plain_messages
 
 
 def map_page(
@@ -31,7 +31,7 @@ def map_page(
     from ..scenes.web_map import make_map, read_features
 
     page = source.with_suffix(".html") if output is None else output
-    with plain_messages():
+    with plain_messages(names=option_names(map_page)):
         if page.exists() and not overwrite:
             raise ValueError(f"{str(page)!r} is there already; give `--overwrite` to replace it.")
         try:

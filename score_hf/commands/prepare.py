@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..training.extras import missing_packages
+from ..extras import missing_packages
 from .preparing import prepare_splits
 from .terminal import FAILURE, USAGE, fail, option_names, plain_messages
 

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 _PANEL = "Whole scenes (georeferenced, or too large to be seen at once)"
+# What Python calls otherwise than the command line; see `one_sentence`.
+OTHER_NAMES = {"tile_size": "--tile"}
 
 Gsd = Annotated[
     float | None,

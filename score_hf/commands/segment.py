@@ -10,6 +10,7 @@ import typer
 from ..bundled import DEFAULT_MODEL, limits_of
 from .class_tables import print_table, vocabulary_table
 from .scene_options import (
+    OTHER_NAMES,
     Aoi,
     Bands,
     BatchSize,
@@ -46,6 +47,8 @@ from .terminal import (
     INTERRUPTED,
     complain,
     fail,
+    one_sentence,
+    option_names,
     plain_messages,
     quiet_transformers,
 )
@@ -149,7 +152,8 @@ def segment(
     workers: Workers = None,
 ) -> None:
     """Find the instances of named classes in aerial pictures and whole scenes."""
-    with plain_messages():
+    called = {**option_names(segment), **OTHER_NAMES}
+    with plain_messages(names=called):
         formats = _read_formats(format)
         sources = _list_sources(images or [], sample, output_dir)
         names, vocabulary = _read_classes(classes, classes_file)
@@ -162,7 +166,7 @@ def segment(
     from .segmenting_scenes import SceneRequest, segment_scenes
 
     model = DEFAULT_MODEL if model is None else model
-    with plain_messages():
+    with plain_messages(names=called):
         options = SceneOptions(
             threshold=threshold,
             tile_size=tile,
@@ -205,17 +209,18 @@ def segment(
         complain(f"note: {limits}")
     print_table(vocabulary_table(segmenter.classes))
     problems: list[tuple[str, int]] = []
-    with plain_messages(FAILURE):
+    with plain_messages(FAILURE, called):
         if pictures:
             problems += segment_pictures(
                 segmenter, pictures, model, threshold, picture_formats, output_dir
             )
         if scenes and all(code != INTERRUPTED for _, code in problems):
             problems += segment_scenes(segmenter, vocabulary, scenes, request)
-    for message, _ in problems[:-1]:
-        complain(message)
+    sentences = [one_sentence(message, called) for message, _ in problems]
+    for sentence in sentences[:-1]:
+        complain(sentence)
     if problems:
-        fail(*problems[-1])
+        fail(sentences[-1], problems[-1][1])
 
 
 def _choose_scenes(sources: Sequence[str], segmenter: "Segmenter", all_of_them: bool) -> set[str]:

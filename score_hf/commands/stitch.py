@@ -19,7 +19,7 @@ from .scene_options import (
     Stac,
     parse_list,
 )
-from .terminal import FAILURE, complain, fail, plain_messages
+from .terminal import FAILURE, complain, fail, option_names, plain_messages
 
 
 def stitch(
@@ -59,7 +59,7 @@ def stitch(
     from ..scenes.vocabulary import names_of, read_vocabulary
     from .segmenting_scenes import check_merge, result_table, with_settings
 
-    with plain_messages():
+    with plain_messages(names=option_names(stitch)):
         outputs = outputs_by_format(output)
         shards = WorkFolder.existing(work)
         plan = ScenePlan.from_dictionaries(shards.plan, shards.notes())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..training.extras import missing_packages
-from .terminal import FAILURE, INTERRUPTED, complain, fail, plain_messages
+from ..extras import missing_packages
+from .terminal import FAILURE, INTERRUPTED, complain, fail, option_names, plain_messages
 
 if TYPE_CHECKING:
     from ..tables.paper import PaperTable
@@ -75,7 +75,7 @@ def table(
     from ..tables.plan import cells_of
     from ..tables.workspace import Workspace
 
-    with plain_messages():
+    with plain_messages(names=option_names(table)):
         if number.upper() not in TABLES:
             raise ValueError(f"`TABLE` must be one of {', '.join(TABLES)}, got {number!r}.")
         chosen = TABLES[number.upper()]

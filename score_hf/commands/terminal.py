@@ -58,15 +58,18 @@ def option_names(command: Callable[..., Any]) -> dict[str, str]:
             if isinstance(declared, typer.models.ArgumentInfo):
                 names[name] = declared.metavar or name.upper()
             elif isinstance(declared, typer.models.OptionInfo):
-                names[name] = f"--{name.replace('_', '-')}"
+                # Typer keeps the first name that was given where the default would be.
+                given = (declared.default, *(declared.param_decls or ()))
+                options = (one for one in given if isinstance(one, str) and one.startswith("--"))
+                names[name] = next(options, f"--{name.replace('_', '-')}").partition("/")[0]
     return names
 
 
-def one_sentence(error: Exception, names: Mapping[str, str] | None = None) -> str:
+def one_sentence(error: object, names: Mapping[str, str] | None = None) -> str:
     """Writes an error in one line, in the words of the command line.
 
     Args:
-        error: What was wrong.
+        error: What was wrong, or a message that tells it.
         names: What arguments of Python, which errors name in backticks, are called on the command
             line; see `option_names`.
 

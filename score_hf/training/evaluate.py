@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..bundled import DEFAULT_MODEL
-from .extras import missing_packages
+from ..extras import missing_packages
 
 if TYPE_CHECKING:
     from ..evaluation.processes import Processes

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .extras import missing_packages
+from ..extras import missing_packages
 
 # Told before the imports below would end in a traceback.
 if __name__ == "__main__" and (

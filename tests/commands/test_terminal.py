@@ -1,9 +1,12 @@
+import inspect
 import os
 import signal
 
 import pytest
 import typer
+import typer.main
 
+from score_hf.cli import app
 from score_hf.commands.convert import convert
 from score_hf.commands.push import push
 from score_hf.commands.terminal import ending_like_ctrl_c, option_names, plain_messages
@@ -22,6 +25,20 @@ def test_errors_name_options_as_the_user_gives_them(capsys):
     with pytest.raises(typer.Exit), plain_messages():
         raise ValueError("`folder`")
     assert capsys.readouterr().err == "score-hf: `folder`\n"
+
+
+def leaves(group):
+    for command in group.commands.values():
+        yield from leaves(command) if hasattr(command, "commands") else (command,)
+
+
+@pytest.mark.parametrize(
+    "command", list(leaves(typer.main.get_command(app))), ids=lambda command: command.name
+)
+def test_options_are_called_what_the_command_line_calls_them(command):
+    names = option_names(inspect.unwrap(command.callback))
+    given = {one.name: one.opts for one in command.params if one.param_type_name == "option"}
+    assert given and all(names[name] in options for name, options in given.items())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no such signal")

@@ -32,9 +32,9 @@ def test_it_serves_the_model_on_the_port_until_it_is_stopped(tiny_folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "nothing"], "score-hf: `model` must be a folder"),
-        (["--device", "nowhere"], "score-hf: `device` must be one"),
-        (["--examples", "/nowhere"], "score-hf: `examples` must be a folder"),
+        (["--model", "nothing"], "score-hf: `--model` must be a folder"),
+        (["--device", "nowhere"], "score-hf: `--device` must be one"),
+        (["--examples", "/nowhere"], "score-hf: `--examples` must be a folder"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(arguments, message):
@@ -55,4 +55,4 @@ def test_without_gradio_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     done = run()
     assert done.exit_code == 1
-    assert done.stderr == 'score-hf: the demo needs Gradio: run `pip install "score-hf[demo]"`.\n'
+    assert done.stderr == "score-hf: the demo needs gradio: run `pip install 'score-hf[demo]'`.\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from score_hf.training.extras import missing_packages
+from score_hf.extras import missing_packages
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -180,7 +180,7 @@ def test_interruption_keeps_what_is_done(workspace, machine):
     "arguments, message",
     [
         (["7"], "`TABLE` must be one of 1, 2, 3, 4, 5, 6, A, got '7'"),
-        (["2", "--only", "isaid_cls*"], "`only` 'isaid_cls*' is in table 2 no run"),
+        (["2", "--only", "isaid_cls*"], "`--only` 'isaid_cls*' is in table 2 no run"),
         (["2", "--set", "step=3"], "`recipe` has no field 'step'"),
         (["2", "--set", "steps"], "A change must be of the form"),
         (["2", "--launch-options", "'a"], "`--launch-options` cannot be read"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from score_hf.training.extras import missing_packages
+from score_hf.extras import missing_packages
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 WITHOUT = """
 import runpy
 import sys
