@@ -12,10 +12,15 @@ from transformers import PreTrainedConfig
 
 from .auto_classes import register_auto_classes
 from .bundled import DEFAULT_MODEL, bundled_model, bundled_models
+from .modeling.configuration_score import ScoreConfig
 from .modeling.modeling_score import ScoreForInstanceSegmentation
 from .processing.processing_score import ScoreProcessor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Files hold 16 bits a weight or more, and memory 32.
+_LARGEST_EXCESS = 4
+_HARMLESS_SIZE = 256_000_000
+_MOST_LABELS = 100_000
 # float32, but the trunks multiply in bfloat16: nearly as fast as bfloat16, with less error.
 BFLOAT16_TRUNKS = "bfloat16-trunks"
 
@@ -53,9 +58,11 @@ def load_model(
     # saved model carries along.
     register_auto_classes()
     try:
-        kind = PreTrainedConfig.get_config_dict(location)[0].get("model_type")
+        fields = PreTrainedConfig.get_config_dict(location)[0]
+        kind = fields.get("model_type")
         if kind != "score":
             raise ValueError(f"its config.json says `model_type` {kind!r} instead of 'score'")
+        _check_size(location, fields.get("num_labels"))
         loaded, report = ScoreForInstanceSegmentation.from_pretrained(
             location, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
@@ -68,6 +75,26 @@ def load_model(
     if lowers_trunks:
         loaded.lower_trunk_precision()
     return loaded.to(device), processor
+
+
+def _check_size(location: str, labels: Any) -> None:
+    """Refuses a folder whose configuration describes far more weights than its files hold.
+
+    Transformers would take memory for all of them, and fill it, before it says that they differ.
+    """
+    if isinstance(labels, int | float) and not labels <= _MOST_LABELS:
+        raise ValueError(f"its config.json says `num_labels` {labels}")
+    held = sum(file.stat().st_size for file in Path(location).glob("*.safetensors"))
+    if held == 0:
+        return
+    with torch.device("meta"):
+        model = ScoreForInstanceSegmentation(ScoreConfig.from_pretrained(location))
+    described = sum(tensor.nbytes for tensor in model.state_dict().values())
+    if described > _LARGEST_EXCESS * held + _HARMLESS_SIZE:
+        raise ValueError(
+            f"its config.json describes weights of {described / 1e9:.1f} GB, but its files hold "
+            f"{held / 1e9:.1f} GB"
+        )
 
 
 def _check_completeness(report: dict[str, Any]) -> None:

@@ -299,6 +299,10 @@ class TestLoading:
             ({"num_hidden_layers": 1}, "26 of its weights have no place .*, such as 'mask_decoder"),
             ({"num_hidden_layers": 3}, "26 of its weights are missing, such as 'mask_decoder"),
             ({"dtype": "bogus"}, "bogus"),
+            # Without memory for them, or years to build them.
+            ({"num_queries": 10**9}, r"describes weights of 256.\d GB, but its files hold 0.0 GB"),
+            ({"num_hidden_layers": 10**6}, "`num_hidden_layers` must be at most 1000, got 1000000"),
+            ({"num_labels": 10**9}, "its config.json says `num_labels` 1000000000"),
         ],
     )
     def test_weights_that_do_not_fit_the_configuration(

@@ -39,6 +39,7 @@ _CONTEXT_TEXT: dict[str, Any] = {
     "num_attention_heads": 12,
     "projection_dim": 768,
 }
+_MOST_LAYERS = 1000
 # What cannot be left out by setting it to 0.
 _COUNTS = (
     "context_num_heads",
@@ -272,11 +273,24 @@ class ScoreConfig(PreTrainedConfig):
         """Checks that there is something of everything.
 
         Raises:
-            ValueError: If a number of things or a width is not positive.
+            ValueError: If a number of things or a width is not positive, or there are far too many
+                layers.
         """
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        general, context, text = self.general_config, self.context_config, self.text_config
+        for name, layers in (
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("pixel_decoder_layers", self.pixel_decoder_layers),
+            ("region_layers", self.region_layers),
+            ("general_config.depths", sum(general.depths)),
+            ("context_config.num_hidden_layers", context.num_hidden_layers),
+            ("text_config.num_hidden_layers", text.num_hidden_layers),
+        ):
+            # Of a damaged file: to build them would never end.
+            if layers > _MOST_LAYERS:
+                raise ValueError(f"`{name}` must be at most {_MOST_LAYERS}, got {layers}.")
         if self.stored_synonyms < 0:
             raise ValueError(f"`stored_synonyms` must be 0 or more, got {self.stored_synonyms}.")
 
