@@ -102,6 +102,8 @@ class ScenePlan:
         classes = tuple(
             SceneClass(**{**one, "synonyms": tuple(one["synonyms"])}) for one in settings
         )
+        if len(classes) != len(stored["classes"]):
+            raise ValueError(f"its notes are of {len(classes)} classes")
         return cls(
             stored["source"],
             stored["crs"],

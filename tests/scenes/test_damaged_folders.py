@@ -55,6 +55,12 @@ def test_a_damaged_plan_is_told(shards, changes):
         ScenePlan.from_dictionaries({**shards.plan, **changes}, {})
 
 
+def test_notes_of_other_classes_are_told(shards):
+    notes = {"classes": [*shards.notes()["classes"]] * 2}
+    with pytest.raises(ValueError, match="its notes are of 2 classes"):
+        ScenePlan.from_dictionaries(shards.plan, notes)
+
+
 @pytest.mark.parametrize("content", ["[]", "[" * 100_000, '{"floor": Infinity}', "{"])
 def test_a_plan_that_cannot_be_read_is_told(shards, content):
     (shards.path / PLAN_FILE).write_text(content)
