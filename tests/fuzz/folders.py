@@ -237,7 +237,7 @@ def _read_set(files: Files, folder: Path) -> None:
 TARGETS = (
     Target("models", lambda: [_model()], _damaged_models, _load_model, share=0.3),
     Target("publishing", lambda: [_model()], _damaged_models, _check_model, share=0.3),
-    Target("resuming", lambda: [_run()], _damaged_runs, _resume, share=0.5),
+    Target("resuming", lambda: [_run()], _damaged_runs, _resume, share=0.2),
     Target("predictions", _predictions, _damaged_predictions, _read_predictions),
     Target("metrics", _metrics, lambda files: damaged_json([json.loads(files[0])]), _read_metrics),
     Target("prepared", lambda: [_prepared()], _damaged_sets, _read_set, share=0.3),
