@@ -45,6 +45,12 @@ class NamedClass:
     synonyms: tuple[str, ...]
     seen: bool | None
 
+    @classmethod
+    def of(cls, names: str, seen: bool | None) -> "NamedClass":
+        """Makes a class of its names, which commas separate."""
+        synonyms = tuple(synonym.strip() for synonym in names.split(","))
+        return cls(synonyms[0], synonyms, seen)
+
 
 @dataclass(frozen=True)
 class SegmentedImage:
@@ -147,7 +153,7 @@ class Segmenter:
         seen: Sequence[bool | None] = tokens["seen_classes"].tolist()
         if self.processor.seen_classes is None:
             seen = [None] * len(checked)
-        self.classes = [_named_class(*pair) for pair in zip(checked, seen, strict=True)]
+        self.classes = [NamedClass.of(*pair) for pair in zip(checked, seen, strict=True)]
         self._classifier = classifier
 
     def _stored_classes(self) -> list[NamedClass]:
@@ -162,7 +168,7 @@ class Segmenter:
         if self.processor.seen_classes is None:
             seen = [None] * len(seen)
         names = [labels[index] for index in range(len(seen))]
-        return [_named_class(*pair) for pair in zip(names, seen, strict=True)]
+        return [NamedClass.of(*pair) for pair in zip(names, seen, strict=True)]
 
     def segment(
         self,
@@ -322,11 +328,6 @@ def segment(
     """
     loading = {key: options.pop(key) for key in ("processor", "device", "dtype") if key in options}
     return list(Segmenter(model, classes, **loading).segment(images, threshold, **options))
-
-
-def _named_class(name: str, seen: bool | None) -> NamedClass:
-    synonyms = tuple(synonym.strip() for synonym in name.split(","))
-    return NamedClass(synonyms[0], synonyms, seen)
 
 
 def _batches(prepared: Iterable[_PreparedImage | SegmentedImage], limit: int) -> Iterator[_Batch]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .class_tables import print_table
 from .terminal import complain
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def convert_open_clip(
         find_source("general", general, general_weights, general_activation, check_general),
         find_source("context", context, context_weights, context_activation, check),
     ]
-    _print(_sources_table(sources))
+    print_table(_sources_table(sources))
     pair = convert_pair(*sources, out_of_vocabulary=out_of_vocabulary, verify=verify, seed=seed)
     if pair.differences:
         table = _table("Compared with open_clip", "Largest difference", "Of the largest value")
         for one in pair.differences:
             _add_row(table, one.name, f"{one.largest:.1e}", f"{one.relative:.1e}")
-        _print(table)
+        print_table(table)
     else:
         complain("What the model computes was not compared with open_clip.")
     if classes is not None:
@@ -116,9 +117,3 @@ def _add_row(table: "Table", *cells: str) -> None:
 
     # Not as plain strings: what stands in square brackets would be taken for markup.
     table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-
-
-def _print(table: "Table") -> None:
-    from rich.console import Console
-
-    Console().print(table)

@@ -100,12 +100,7 @@ def read_vocabulary(
     seen: Sequence[bool | None] = [None] * len(names)
     if training_classes is not None:
         seen = find_seen_classes(names, training_classes)
-    return Vocabulary(tuple(map(_named_class, names, seen)), notice)
-
-
-def _named_class(name: str, seen: bool | None) -> NamedClass:
-    synonyms = tuple(synonym.strip() for synonym in name.split(","))
-    return NamedClass(synonyms[0], synonyms, seen)
+    return Vocabulary(tuple(map(NamedClass.of, names, seen)), notice)
 
 
 class VocabularyCache:

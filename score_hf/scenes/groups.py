@@ -88,10 +88,6 @@ class Groups:
         self._group_of: dict[int, _Group] = {}
         self._open: dict[_Group, None] = {}
 
-    @property
-    def held_pieces(self) -> int:
-        return sum(len(group.members) for group in self._open)
-
     def add(self, piece: Piece) -> None:
         """Adds a piece as an object of its own."""
         whole, bottom = None if piece.is_cut else piece, piece.window.bottom
