@@ -113,12 +113,12 @@ class CocoIndex:
         if key == "categories" and not isinstance(entry["id"], int):
             raise ValueError(
                 f"`annotations`: category numbers must be whole numbers, but '{self.path}' has "
-                f"{entry['id']!r}."
+                f"{entry['id']!r:.80}."
             )
         if key == "categories" and not isinstance(entry["name"], str | int):
             raise ValueError(
                 f"`annotations`: names of categories must be texts, but '{self.path}' has "
-                f"{entry['name']!r}."
+                f"{entry['name']!r:.80}."
             )
         for name in ("id", "image_id", "category_id"):
             if isinstance(entry.get(name), list | dict):
@@ -133,7 +133,7 @@ class CocoIndex:
         if known != name:
             raise ValueError(
                 f"`annotations`: '{self.path}' gives the category number {number} to both "
-                f"{known!r} and {name!r}, so it is not known which of them the objects are."
+                f"{known!r:.200} and {name!r:.200}, so it is not known which of them the objects are."
             )
 
     def _read_images(self, entries: list[dict[str, Any]]) -> dict[Any, int]:
@@ -144,8 +144,8 @@ class CocoIndex:
             number, name = entry["id"], str(entry["file_name"]).replace("\\", "/")
             if names.setdefault(number, name) != name:
                 raise ValueError(
-                    f"`annotations`: '{self.path}' gives the number {number!r} to both "
-                    f"'{names[number]}' and '{name}', so it is not known to which of them the "
+                    f"`annotations`: '{self.path}' gives the number {number!r:.80} to both "
+                    f"'{names[number]:.200}' and '{name:.200}', so it is not known to which of them the "
                     "annotations belong."
                 )
             if len(names) > len(unique):

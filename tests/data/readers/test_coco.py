@@ -296,6 +296,16 @@ def test_names_that_no_file_has_are_missing_files(folder, name):
     assert [type(one) for one in records_of(source)][1] is Dropped
 
 
+def test_what_is_repeated_of_a_file_is_short(folder):
+    categories = [{"id": "x" * 100_000, "name": "ship"}]
+    contents = {"images": [image(1, "a.png")], "annotations": [], "categories": categories}
+    path = folder.parent / "a.json"
+    path.write_text(json.dumps(contents))
+    with pytest.raises(ValueError, match="category numbers must be whole numbers") as told:
+        read_coco(folder, path, "train")
+    assert len(str(told.value)) < 400
+
+
 def test_a_file_that_was_cut_off(folder):
     path = write_coco(folder.parent / "a.json", [image(1, "a.png")], [], CLASSES)
     path.write_text(path.read_text()[:-20])
