@@ -133,7 +133,8 @@ class CocoIndex:
         if known != name:
             raise ValueError(
                 f"`annotations`: '{self.path}' gives the category number {number} to both "
-                f"{known!r:.200} and {name!r:.200}, so it is not known which of them the objects are."
+                f"{known!r:.200} and {name!r:.200}, so it is not known which of them the objects "
+                "are."
             )
 
     def _read_images(self, entries: list[dict[str, Any]]) -> dict[Any, int]:
@@ -145,8 +146,8 @@ class CocoIndex:
             if names.setdefault(number, name) != name:
                 raise ValueError(
                     f"`annotations`: '{self.path}' gives the number {number!r:.80} to both "
-                    f"'{names[number]:.200}' and '{name:.200}', so it is not known to which of them the "
-                    "annotations belong."
+                    f"'{names[number]:.200}' and '{name:.200}', so it is not known to which of "
+                    "them the annotations belong."
                 )
             if len(names) > len(unique):
                 unique.append(entry)
