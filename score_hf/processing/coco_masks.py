@@ -113,7 +113,8 @@ def decode_mask(segmentation: Any, size: tuple[int, int], argument: str) -> torc
             encoded = _checked_runs(segmentation["counts"], height, width)
         return torch.from_numpy(np.ascontiguousarray(api.decode(encoded)))
     except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"`{argument}` is no valid COCO segmentation ({error}).") from error
+        reason = f"{error!s:.200}"
+        raise ValueError(f"`{argument}` is no valid COCO segmentation ({reason}).") from error
 
 
 def _checked_runs(counts: Any, height: int, width: int) -> dict[str, Any]:

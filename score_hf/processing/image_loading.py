@@ -172,8 +172,12 @@ def read_pixels(
     """
     image = to_8_bits(image, name)
     if isinstance(image, Image.Image):
-        image = _over_white(image) if in_colour else image
-        pixels = torch.from_numpy(np.array(image))
+        try:
+            image = _over_white(image) if in_colour else image
+            pixels = torch.from_numpy(np.array(image))
+        # Such as a palette that lacks colours.
+        except Exception as error:
+            raise ValueError(_not_decodable(name, error)) from error
         channel_order = "channels_last"
     else:
         pixels = image

@@ -97,7 +97,7 @@ class CaptionedImages:
         except Exception as error:
             raise ValueError(
                 f"`recipe.captions` names the picture {name!r:.200} in '{self.folder}', which "
-                f"cannot be read ({error})."
+                f"cannot be read ({error!s:.200})."
             ) from error
 
 

@@ -55,6 +55,7 @@ def test_uncompressed_runs_and_polygons():
         ({"counts": "0"}, "size"),
         ({"size": [3, 2], "counts": [6]}, r"\(3, 2\).*\(2, 3\)"),
         ([["a", 1, 2, 3, 4, 5]], "valid"),
+        ([["x" * 9999, 1, 2, 3, 4, 5]], r"valid COCO segmentation \(.{200}\)\.$"),
         ([[float("nan"), 1, 2, 3, 4, 5]], "its corners must be finite numbers"),
         ({"size": [2, 3], "counts": [-1, 7]}, "valid"),
         ({"size": 6, "counts": [6]}, "height and width 6"),

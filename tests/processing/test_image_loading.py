@@ -276,3 +276,13 @@ def test_transparency_is_laid_over_white(opacity):
 def test_transparent_floats_must_lie_between_0_and_1():
     with pytest.raises(ValueError, match=r"`images` has four channels of floats.*0 to 7"):
         read_pixels(np.linspace(0, 7, 64).reshape(4, 4, 4), "`images`", in_colour=True)
+
+
+def test_a_picture_that_cannot_be_brought_to_colours_is_refused(monkeypatch):
+    def stumble(image, mode):
+        raise ValueError("palette index out of range")
+
+    picture = Image.new("P", (4, 4))
+    monkeypatch.setattr(Image.Image, "convert", stumble)
+    with pytest.raises(ValueError, match=r"`images\[0\]` cannot be decoded \(palette index out"):
+        read_pixels(picture, "`images[0]`", in_colour=True)
