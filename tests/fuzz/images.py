@@ -98,7 +98,7 @@ def _read_picture(content: bytes, folder: Path) -> None:
     path.write_bytes(content)
     limit = ScoreImageProcessor().size_limit()
     assert is_scene(str(path), limit) in (True, False)
-    read_pixels(open_image(path, limit), "images[0]", in_colour=True)
+    read_pixels(open_image(path, limit), "`images[0]`", in_colour=True)
 
 
 def _read_upload(content: bytes, folder: Path) -> None:
