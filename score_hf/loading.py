@@ -70,7 +70,7 @@ def load_model(
         processor = ScoreProcessor.from_pretrained(location)
     # Transformers raises whatever it stumbles over in a damaged folder.
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:1000]
         raise ValueError(f"`{argument}` {str(model)!r} cannot be loaded: {reason}") from error
     if lowers_trunks:
         loaded.lower_trunk_precision()

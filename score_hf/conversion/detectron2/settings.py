@@ -125,7 +125,7 @@ class ModelSettings:
             )
         # What a stranger's file holds can be wrong in any way.
         except Exception as error:
-            reason = " ".join(str(error.__cause__ or error).split())
+            reason = " ".join(str(error.__cause__ or error).split())[:300]
             raise ValueError(f"`config_file` tells of a model that cannot be: {reason}") from error
         return config
 
@@ -148,7 +148,7 @@ class ModelSettings:
                     scratch, trust_remote_code=False
                 )
             except Exception as error:
-                reason = " ".join(str(error).split())
+                reason = " ".join(str(error).split())[:300]
                 raise ValueError(
                     f"`config_file` tells of a processor that cannot be: {reason}"
                 ) from error

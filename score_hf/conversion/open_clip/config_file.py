@@ -55,7 +55,8 @@ def read_open_clip_config(role: str, file: Path) -> tuple[dict[str, Any], dict[s
                     _check_number(role, file, f"{part}.{field}", number, largest)
     if not isinstance(name := model["vision_cfg"].get("timm_model_name"), str | None):
         raise ValueError(
-            f"`{role}`: vision_cfg.timm_model_name of {str(file)!r} must be a name, got {name!r}."
+            f"`{role}`: vision_cfg.timm_model_name of {str(file)!r} must be a name, got "
+            f"{name!r:.80}."
         )
     _check_preprocessing(role, file, preprocessing)
     return model, preprocessing
@@ -65,7 +66,7 @@ def _check_number(role: str, file: Path, name: str, value: Any, largest: int) ->
     if not isinstance(value, int) or not 0 < value <= largest:
         raise ValueError(
             f"`{role}`: {name} of {str(file)!r} must be a whole number from 1 to {largest}, got "
-            f"{value!r}."
+            f"{value!r:.80}."
         )
 
 
@@ -78,5 +79,5 @@ def _check_preprocessing(role: str, file: Path, fields: Any) -> None:
         if not numbers or len(values) != 3 or not all(least < one < math.inf for one in values):
             raise ValueError(
                 f"`{role}`: {name} in preprocess_cfg of {str(file)!r} must be three numbers, one "
-                f"for each colour{', above 0' if name == 'std' else ''}, got {values!r}."
+                f"for each colour{', above 0' if name == 'std' else ''}, got {values!r:.80}."
             )

@@ -102,6 +102,7 @@ def test_parts_that_were_trained_since_are_not_called_random(exported):
         (lambda fields: fields["config"].update(num_queries=9), r"must be of shape \(9, 32\)"),
         (lambda fields: fields["processor"].update(templates=7), "processor that cannot be"),
         (lambda fields: fields.update(config=None), "its config is None"),
+        (lambda fields: fields["config"].update(hidden_size="x" * 9999), "cannot be: .{300}$"),
         (lambda fields: fields.update(kernel={"a": 10**400}), "its kernel is {'a': 1000"),
         (lambda fields: fields.update(weight_sources=[1]), r"its weight_sources are \[1\]"),
         (lambda fields: fields["config"].update(untrained_parts=3), "model that cannot be"),
