@@ -34,7 +34,6 @@ from .target import Target
 Files = dict[str, bytes]
 # What a stranger's folder would bring to be run by those who trust it.
 _CODE = b"from pathlib import Path\nPath(__file__).with_name('executed').touch()\n"
-_CODE_NAME = "modeling_score.py"
 
 
 def _contents(folder: Path) -> Files:
@@ -88,7 +87,7 @@ def _damaged_models(folders: Sequence[Files]) -> Strategy[Files]:
         ),
         st.sampled_from(sorted(files)).map(lambda name: {name: b""}),
     ]
-    code = {"evil.py": _CODE, _CODE_NAME: _CODE}
+    code = {"evil.py": _CODE}
     return st.one_of(*changes).map(lambda change: {**files, **code, **change})
 
 
