@@ -86,7 +86,7 @@ def test_a_wrong_root_is_one_sentence(tmp_path):
         ("floodnet", ()),
     ):
         told = run(name, "--root", tmp_path, "--output", tmp_path / "out", *more, code=1)
-        assert told.startswith("score-hf: `root` "), told
+        assert told.startswith("score-hf: `--root` "), told
         assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
