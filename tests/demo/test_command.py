@@ -15,7 +15,15 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["demo", *arguments])
 
 
-def test_it_serves_the_model_on_the_port_until_it_is_stopped(tiny_folder):
+@pytest.fixture
+def interruptible():
+    """Processes of a shell's background ignore Ctrl-C, and so would what they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_it_serves_the_model_on_the_port_until_it_is_stopped(tiny_folder, interruptible):
     options = ("--model", str(tiny_folder), "--device", "cpu", "--examples", str(EXAMPLES))
     with running_demo(*options) as (address, process):
         config = Client(address, verbose=False, httpx_kwargs={"timeout": 300}).config
