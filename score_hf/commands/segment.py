@@ -161,6 +161,7 @@ def segment(
     quiet_transformers()
     from ..inference import Segmenter
     from ..scenes import ReadingOptions, SceneOptions, VectorOptions
+    from ..steady_memory import keep_memory_steady
     from .scene_engines import EngineChoice
     from .segmenting_pictures import make_writable, segment_pictures
     from .segmenting_scenes import SceneRequest, segment_scenes
@@ -181,6 +182,7 @@ def segment(
         )
         choice = EngineChoice.read(engine, devices, workers, device)
         segmenter = Segmenter(model, names, device=choice.device, dtype=dtype)
+        keep_memory_steady(segmenter.model)
         scenes = _choose_scenes(sources, segmenter, tile is not None)
         pictures = [source for source in sources if source not in scenes]
         request = SceneRequest(

@@ -150,6 +150,7 @@ def evaluate(
     from ..evaluation.vocabulary import read_names, read_training_names
     from ..loading import load_model
     from ..processing.prompts import parse_class_names
+    from ..steady_memory import keep_memory_steady
 
     _make_places({"--output": output, "--predictions": predictions, "--report": report})
     extra = [] if extra_names is None else parse_class_names(extra_names, "--extra-names")
@@ -158,6 +159,7 @@ def evaluate(
         training_names = None if seen_from is None else read_training_names(seen_from)
         asked = None if prompts is None else read_names(prompts, "--prompts")
         loaded, processor = load_model(model, device or own_device, dtype)
+        keep_memory_steady(loaded)
         if context_text_from is not None:
             source, _ = load_model(context_text_from, "cpu", dtype, "context_text_from")
             borrow_context_text(loaded, source)
