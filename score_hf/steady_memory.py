@@ -6,8 +6,9 @@ import sys
 
 import torch
 
-# Below, memory of freed blocks is reused; above, it goes back to the system.
-_THRESHOLD = 1 << 20
+# Below, memory of freed blocks is reused; above, it goes back to the system. This is where glibc
+# begins, before it raises it.
+_THRESHOLD = 128 << 10
 _LARGE_MODEL = 1_000_000_000
 _M_MMAP_THRESHOLD = -3
 
@@ -17,7 +18,7 @@ def keep_memory_steady(model: torch.nn.Module) -> bool:
 
     glibc keeps freed blocks below a threshold that it raises to 32 MB by itself, and the gaps
     between them grow with pictures of ever new sizes: with the paper's model from 4.0 to 4.7 GB in
-    thirty pictures. With a threshold that stays it is 3.5 GB, for a tenth more time of the
+    thirty pictures. With a threshold that stays it is 3.4 GB, for about a tenth more time of the
     processor; a small model would lose more, and has little to gain.
 
     It holds for the whole process, so it is for programs to call, not for libraries. What the
