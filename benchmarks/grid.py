@@ -3,6 +3,7 @@
 Several processes may fill one grid, with other cells and a folder of work each.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -18,6 +19,31 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+
+def read_methods(text: str, known: Sequence[str]) -> list[str]:
+    """Reads the option `--methods`.
+
+    Raises:
+        ValueError: If one is not known.
+    """
+    methods = text.split(",")
+    for method in methods:
+        if method not in known:
+            raise ValueError(f"`--methods` must be of {', '.join(known)}, but got {method!r}.")
+    return methods
+
+
+def check_positive(options: argparse.Namespace, names: Sequence[str]) -> None:
+    """Checks options of a budget by their names in Python.
+
+    Raises:
+        ValueError: If one is not positive.
+    """
+    for name in names:
+        if getattr(options, name) <= 0:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"`{option}` must be positive, but is {getattr(options, name)}.")
 
 
 def open_results(path: Path, budget: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def keep_memory_steady(model: torch.nn.Module) -> bool:
 
     glibc keeps freed blocks below a threshold that it raises to 32 MB by itself, and the gaps
     between them grow with pictures of ever new sizes: with the paper's model from 4.0 to 4.7 GB in
-    thirty pictures. With a threshold that stays it is 3.4 GB, for about a tenth more time of the
-    processor; a small model would lose more, and has little to gain.
+    thirty pictures. With a threshold that stays it is 3.4 GB. With one of 1 MB the time of the
+    processor grew by a tenth; a small model would lose more, and has little to gain.
 
     It holds for the whole process, so it is for programs to call, not for libraries. What the
     environment says (`MALLOC_MMAP_THRESHOLD_`) goes before it.

@@ -21,7 +21,7 @@ if __name__ == "__main__" and (
 ):
     raise SystemExit(f"components: {missing}")
 
-from ..grid import fill
+from ..grid import check_positive, fill, read_methods
 from .cells import Budget, Cell, run_cell
 from .tables import ROWS, write_tables
 
@@ -66,10 +66,7 @@ def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell], dict[str, str
     Raises:
         ValueError: If an option is not valid.
     """
-    methods = options.methods.split(",")
-    for method in methods:
-        if method not in METHODS:
-            raise ValueError(f"`--methods` must be of {', '.join(METHODS)}, but got {method!r}.")
+    methods = read_methods(options.methods, METHODS)
     tests = {}
     for entry in options.test:
         name, equals, folder = entry.partition("=")
@@ -80,10 +77,7 @@ def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell], dict[str, str
             )
         tests[name] = folder
     names = ("settling_steps", "steps", "batch_size", "learning_rate")
-    for name in (*names, "seeds"):
-        if getattr(options, name) <= 0:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"`{option}` must be positive, but is {getattr(options, name)}.")
+    check_positive(options, (*names, "seeds"))
     budget = Budget(options.start, options.recipe, *(getattr(options, name) for name in names))
     cells = [Cell(method, seed) for seed in range(options.seeds) for method in methods]
     return budget, cells, tests

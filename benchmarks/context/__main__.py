@@ -22,7 +22,7 @@ if __name__ == "__main__" and (
 ):
     raise SystemExit(f"context: {missing}")
 
-from ..grid import fill
+from ..grid import check_positive, fill, read_methods
 from .cells import Budget, Cell, run_cell
 from .plot import draw_plot
 from .tables import write_tables
@@ -60,10 +60,7 @@ def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell]]:
     Raises:
         ValueError: If an option is not valid.
     """
-    methods = options.methods.split(",")
-    for method in methods:
-        if method not in METHODS:
-            raise ValueError(f"`--methods` must be of {', '.join(METHODS)}, but got {method!r}.")
+    methods = read_methods(options.methods, tuple(METHODS))
     try:
         shares = [float(share) for share in options.shares.split(",")]
     except ValueError:
@@ -73,10 +70,7 @@ def plan(options: argparse.Namespace) -> tuple[Budget, list[Cell]]:
             f"`--shares` must be numbers from 0 to 1 and commas, but got {options.shares!r}."
         )
     names = ("steps", "batch_size", "side", "train_scenes", "val_scenes", "learning_rate")
-    for name in (*names, "seeds"):
-        if getattr(options, name) <= 0:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"`{option}` must be positive, but is {getattr(options, name)}.")
+    check_positive(options, (*names, "seeds"))
     budget = Budget(**{name: getattr(options, name) for name in names})
     cells = [
         Cell(method, share, seed)
