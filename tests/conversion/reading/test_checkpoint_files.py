@@ -158,31 +158,32 @@ def test_torchscript_is_read_without_torch_jit(scripted, monkeypatch):
     assert read["proj"].dtype == torch.float16
 
 
-def test_torchscript_with_foreign_objects_is_refused(scripted, tmp_path):
-    file, _ = scripted
-    evil = tmp_path / "evil.pt"
-    with zipfile.ZipFile(file) as source, zipfile.ZipFile(evil, "w") as target:
+def with_pickle(file, output, change):
+    """Copies an archive of TorchScript with another pickle in it."""
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(output, "w") as target:
         for name in source.namelist():
             content = source.read(name)
-            if name.endswith("/data.pkl"):
-                content = content.replace(b"ccollections\nOrderedDict\n", b"cposix\nsystem\n", 1)
-            target.writestr(name, content)
+            target.writestr(name, change(content) if name.endswith("/data.pkl") else content)
+    return output
 
+
+def test_torchscript_with_foreign_objects_is_refused(scripted, tmp_path):
+    evil = with_pickle(
+        scripted[0],
+        tmp_path / "evil.pt",
+        lambda content: content.replace(b"ccollections\nOrderedDict\n", b"cposix\nsystem\n", 1),
+    )
     with pytest.raises(ValueError, match=r"objects of the type posix\.system, which are not read"):
         read_tensors(evil)
 
 
 def test_torchscript_that_numbers_parts_beyond_its_size_is_refused(scripted, tmp_path):
-    file, _ = scripted
-    greedy = tmp_path / "greedy.pt"
-    with zipfile.ZipFile(file) as source, zipfile.ZipFile(greedy, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            if name.endswith("/data.pkl"):
-                # Memory for 2**31 parts would be set aside.
-                content = content[:-1] + b"r\xff\xff\xff\x7f" + content[-1:]
-            target.writestr(name, content)
-
+    # Memory for 2**31 parts would be set aside.
+    greedy = with_pickle(
+        scripted[0],
+        tmp_path / "greedy.pt",
+        lambda content: content[:-1] + b"r\xff\xff\xff\x7f" + content[-1:],
+    )
     with pytest.raises(ValueError, match="it numbers more parts than it has"):
         read_tensors(greedy)
 
